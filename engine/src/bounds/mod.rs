@@ -1,0 +1,160 @@
+//! Bounds by propagation: intervals forward, linear functions backward.
+//!
+//! [`lower_bounds`] is the one entry: lower bounds of specification rows over a region by any
+//! [`Method`]. It walks the layers once forward; each layer's pre-activation interval comes from
+//! the interval step and, for the methods that ask for it, from back-substituting the neurons that
+//! the interval step left unstable ([`walk`]). All memory is a [`Workspace`] of the caller.
+
+mod arithmetic;
+mod forward;
+mod interval;
+mod neurons;
+mod propagate;
+mod state;
+mod walk;
+mod workspace;
+
+pub use arithmetic::{Arithmetic, Portable, Product};
+pub use forward::{argmax, forward, forward_enclosed};
+pub use propagate::{Bounds, lower_bounds};
+pub use workspace::{Size, StaticWorkspace, Workspace};
+
+use crate::region::RegionError;
+use crate::relax::LowerSlope;
+
+/// How bounds are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Intervals forward; the specification is merged with the last layer.
+    Ibp,
+    /// Intervals inside, one back-substitution of the specification (CROWN-IBP).
+    CrownIbp,
+    /// Back-substitution everywhere with the same slope on both sides (Fast-Lin).
+    FastLin,
+    /// Back-substitution everywhere with [`LowerSlope`] (CROWN; paper 003, theorem 3.2).
+    Crown,
+}
+
+/// What the bounds shall cover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Semantics {
+    /// The stored network in real arithmetic.
+    #[default]
+    Real,
+    /// Also [`forward`] in f32 as it rounds, on every f32 point of the region, with any order of
+    /// its sums (`soundness.md` 6).
+    Deployed,
+}
+
+/// What to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The method.
+    pub method: Method,
+    /// What the bounds cover.
+    pub semantics: Semantics,
+    /// Lower slope of an unstable ReLU, for [`Method::Crown`] and [`Method::CrownIbp`].
+    pub lower: LowerSlope,
+    /// Intersect each back-substituted interval with the interval step's (never looser). Off, the
+    /// bounds are the papers' own.
+    pub intersect: bool,
+    /// Back-substitute every neuron all the way, for a report of pre-activation bounds; off,
+    /// stable neurons are skipped and rows are dropped as soon as they are settled.
+    pub every_neuron: bool,
+}
+
+impl Options {
+    /// The usual options of a method: real semantics, adaptive slopes, all savings.
+    pub const fn new(method: Method) -> Self {
+        Self {
+            method,
+            semantics: Semantics::Real,
+            lower: LowerSlope::Adaptive,
+            intersect: true,
+            every_neuron: false,
+        }
+    }
+
+    /// The lower slope that the method uses.
+    pub(crate) fn slope(&self) -> LowerSlope {
+        if self.method == Method::FastLin { LowerSlope::SameAsUpper } else { self.lower }
+    }
+
+    /// Whether intermediate bounds are back-substituted.
+    pub(crate) fn walks_neurons(&self) -> bool {
+        matches!(self.method, Method::FastLin | Method::Crown)
+    }
+}
+
+/// Why there are no bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The region does not fit the model, or is no region.
+    Region(RegionError),
+    /// The specification does not fit the model's outputs.
+    Spec,
+    /// The workspace or the output slice is too small.
+    Workspace,
+    /// A pre-activation of this layer (from 0) could reach `2^100`: f32 bounds would overflow.
+    Magnitude {
+        /// The layer.
+        layer: usize,
+    },
+}
+
+impl From<RegionError> for Error {
+    fn from(error: RegionError) -> Self {
+        Error::Region(error)
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Error::Region(error) => error.fmt(f),
+            Error::Spec => f.write_str("the specification does not fit the model's outputs"),
+            Error::Workspace => f.write_str("the workspace or the output slice is too small"),
+            Error::Magnitude { layer } => write!(
+                f,
+                "pre-activations of layer {layer} could reach 2^100, beyond what f32 bounds cover"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// Counted work of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Multiply-adds of the matrix products of back-substitution.
+    pub product_macs: u64,
+    /// Multiply-adds of passes over rows: interval steps, relaxations, concretisation.
+    pub row_macs: u64,
+    /// Multiply-adds that back-substituting every neuron densely on both sides would take.
+    pub dense_macs: u64,
+    /// Neurons that were back-substituted.
+    pub neurons: u64,
+    /// Of them, those dropped before their walk reached the input.
+    pub dropped: u64,
+}
+
+impl Work {
+    /// All multiply-adds done.
+    pub const fn macs(&self) -> u64 {
+        self.product_macs + self.row_macs
+    }
+}
+
+impl core::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.product_macs += other.product_macs;
+        self.row_macs += other.row_macs;
+        self.dense_macs += other.dense_macs;
+        self.neurons += other.neurons;
+        self.dropped += other.dropped;
+    }
+}
+
+#[cfg(test)]
+mod tests;

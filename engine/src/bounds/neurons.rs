@@ -1,0 +1,193 @@
+//! Back-substitution of the neurons of a layer that the interval step left unstable.
+
+use super::arithmetic::Arithmetic;
+use super::propagate::Scratch;
+use super::state::{State, disturbance};
+use super::walk::{Block, Sides};
+use super::{Error, Options, Work};
+use crate::model::{Layer, Model, Row};
+use crate::num::{better_lower, down, sub_down};
+use crate::region::{Region, over_box};
+use crate::relax::{LowerSlope, is_unstable};
+
+/// What the walk of one layer's neurons needs to know.
+pub(super) struct Task<'a> {
+    pub model: &'a Model<'a>,
+    pub region: &'a Region<'a>,
+    pub options: &'a Options,
+    /// The layer whose pre-activations are bounded, at least 1.
+    pub k: usize,
+    pub layer: Layer<'a>,
+}
+
+impl Task<'_> {
+    /// Whether a neuron with these ends is worth another step.
+    fn open(&self, lo: f32, hi: f32) -> bool {
+        self.options.every_neuron
+            || !self.options.intersect
+            || is_unstable(self.layer.activation, lo, hi)
+    }
+
+    /// Tightens the intervals of layer `k` in `state`.
+    ///
+    /// Neurons in blocks of as many as the workspace holds. After each step the rows are also
+    /// bounded over the box of activations they have reached: a neuron that this settles is dropped
+    /// from the block.
+    pub(super) fn tighten<A: Arithmetic>(
+        &self,
+        arith: &mut A,
+        state: &mut State<'_>,
+        scratch: &mut Scratch<'_>,
+        work: &mut Work,
+    ) -> Result<(), Error> {
+        let rows = self.layer.rows;
+        let (lo, hi) = state.interval(self.k, rows);
+        let mut count = 0;
+        for (i, (l, h)) in lo.iter().zip(hi.iter()).enumerate() {
+            if self.open(*l, *h)
+                && let Some(slot) = scratch.candidates.get_mut(count)
+            {
+                *slot = i as u32;
+                count += 1;
+            }
+        }
+        let mut done = 0;
+        while done < count {
+            let Scratch { candidates, index, block, mass, input, .. } = &mut *scratch;
+            let take = index.len().min(count - done);
+            let chosen = candidates.get(done..done + take).unwrap_or(&[]);
+            for (slot, i) in index.iter_mut().zip(chosen) {
+                *slot = *i;
+            }
+            self.start(state, block, chosen, mass)?;
+            work.neurons += take as u64;
+            for j in (0..self.k).rev() {
+                block.step(arith, self.model, state, j, work)?;
+                work.row_macs += 3 * block.width as u64 * 2 * block.rows as u64;
+                self.bound(arith, state, block, index, input, j);
+                if j > 0 && self.options.intersect {
+                    self.drop_settled(state, block, index, work);
+                }
+                if block.rows == 0 {
+                    break;
+                }
+            }
+            done += take;
+        }
+        Ok(())
+    }
+
+    /// Fills the block with the rows `W_i x_{k-1}` of the neurons chosen.
+    fn start(
+        &self,
+        state: &State<'_>,
+        block: &mut Block<'_>,
+        chosen: &[u32],
+        mass: &[f32],
+    ) -> Result<(), Error> {
+        let live = state.live(self.k - 1);
+        block.rows = chosen.len();
+        block.width = live.len();
+        block.sides = if self.options.slope() == LowerSlope::SameAsUpper {
+            Sides::Same
+        } else {
+            Sides::Joined
+        };
+        let (lower, upper) =
+            block.floor.split_at_mut_checked(chosen.len()).ok_or(Error::Workspace)?;
+        if upper.len() < chosen.len() || block.cur.len() < chosen.len() * live.len() {
+            return Err(Error::Workspace);
+        }
+        for ((i, lower), upper) in chosen.iter().zip(lower).zip(upper) {
+            let i = *i as usize;
+            let bias = self.layer.bias.get(i).copied().unwrap_or(0.0);
+            let mass = mass.get(i).copied().unwrap_or(f32::INFINITY);
+            let d = disturbance(self.options.semantics, &self.layer, mass);
+            *lower = sub_down(bias, d);
+            *upper = sub_down(-bias, d);
+        }
+        for (r, i) in chosen.iter().enumerate() {
+            let row = block.cur.get_mut(r * live.len()..).unwrap_or(&mut []);
+            self.layer.row(*i as usize).gather(Some(live), row);
+        }
+        Ok(())
+    }
+
+    /// Bounds each row over what it is now a function of, and keeps the better ends.
+    fn bound<A: Arithmetic>(
+        &self,
+        arith: &A,
+        state: &mut State<'_>,
+        block: &Block<'_>,
+        index: &[u32],
+        (input_mid, input_rad): &(&mut [f32], &mut [f32]),
+        j: usize,
+    ) {
+        // Without intersection only the bound over the region itself counts.
+        if j > 0 && !self.options.intersect {
+            return;
+        }
+        for (r, i) in index.iter().enumerate().take(block.rows) {
+            let span = |row: &[f32], both: bool| {
+                let row = Row::F32(row);
+                if let Some(before) = j.checked_sub(1) {
+                    let (mid, rad) = state.outputs(before);
+                    over_box(arith, row, mid, rad)
+                } else {
+                    self.region.span(arith, row, input_mid, input_rad, both)
+                }
+            };
+            let below = span(block.row(r), block.sides == Sides::Same);
+            let lower = down(block.floor(r) + below.lo);
+            let upper = if block.sides == Sides::Same {
+                down(block.floor(block.rows + r) - below.hi)
+            } else {
+                down(block.floor(block.rows + r) + span(block.row(block.rows + r), false).lo)
+            };
+            let (lo, hi) = state.interval(self.k, self.layer.rows);
+            if let (Some(lo), Some(hi)) = (lo.get_mut(*i as usize), hi.get_mut(*i as usize)) {
+                if self.options.intersect {
+                    *lo = better_lower(*lo, lower);
+                    *hi = -better_lower(-*hi, upper);
+                } else if lower.is_finite() && upper.is_finite() {
+                    (*lo, *hi) = (lower, -upper);
+                }
+            }
+        }
+    }
+
+    /// Drops the rows of neurons that are stable by now.
+    fn drop_settled(
+        &self,
+        state: &mut State<'_>,
+        block: &mut Block<'_>,
+        index: &mut [u32],
+        work: &mut Work,
+    ) {
+        let (lo, hi) = state.interval(self.k, self.layer.rows);
+        let open = |i: u32| {
+            let i = i as usize;
+            match (lo.get(i), hi.get(i)) {
+                (Some(lo), Some(hi)) => self.open(*lo, *hi),
+                _ => true,
+            }
+        };
+        let before = block.rows;
+        let kept = block.retain(|r| index.get(r).is_none_or(|i| open(*i)));
+        if kept == before {
+            return;
+        }
+        let mut to = 0;
+        for r in 0..before {
+            if let Some(i) = index.get(r).copied()
+                && open(i)
+            {
+                if let Some(slot) = index.get_mut(to) {
+                    *slot = i;
+                }
+                to += 1;
+            }
+        }
+        work.dropped += (before - kept) as u64;
+    }
+}

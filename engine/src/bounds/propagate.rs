@@ -1,0 +1,222 @@
+//! The whole computation: forward through the layers, then the specification back.
+
+use super::arithmetic::Arithmetic;
+use super::interval::{self, Feed};
+use super::neurons::Task;
+use super::state::State;
+use super::walk::{Block, Sides};
+use super::workspace::{Arena, Workspace};
+use super::{Error, Method, Options, Work};
+use crate::model::{Activation, Model, Row};
+use crate::num::down;
+use crate::region::{Region, over_box};
+use crate::spec::Spec;
+
+/// Working memory beside the [`State`].
+pub(super) struct Scratch<'w> {
+    /// Midpoints and radii of the box around the region.
+    pub input: (&'w mut [f32], &'w mut [f32]),
+    /// Midpoints of the activations last computed, all neurons.
+    pub mid: &'w mut [f32],
+    /// Their radii.
+    pub rad: &'w mut [f32],
+    /// Masses of the layer at hand.
+    pub mass: &'w mut [f32],
+    /// Neurons to back-substitute.
+    pub candidates: &'w mut [u32],
+    /// Neurons of the block; its length is the block's capacity.
+    pub index: &'w mut [u32],
+    /// The rows.
+    pub block: Block<'w>,
+}
+
+/// What [`lower_bounds`] found beside the bounds themselves.
+#[derive(Debug)]
+pub struct Bounds<'w> {
+    /// Counted work.
+    pub work: Work,
+    /// Lower ends of all pre-activations, layer after layer. Ends of neurons known to be stable
+    /// may be looser than [`Options::every_neuron`] would make them.
+    pub lo: &'w [f32],
+    /// Upper ends.
+    pub hi: &'w [f32],
+}
+
+/// Lower bounds of the rows of `spec` over `region`.
+///
+/// `out[r] <= min over x in region of C_r f(x)`, with f the stored network in real arithmetic and,
+/// within their error fields, the network it was made from; under deployed semantics also f as
+/// [`super::forward`] computes it. `-inf` where there is no bound, never NaN. By intervals
+/// ([`Method::Ibp`]) or by CROWN's back-substitution (paper 003, theorem 3.2 and corollary 3.3;
+/// for Fast-Lin paper 004's LP-greedy).
+///
+/// # Errors
+/// [`Error`]; nothing is written to `out` that is not a bound.
+///
+/// Memory: `workspace`, at least [`super::Size::of`] with any block; a longer one makes the blocks
+/// larger. Work: returned.
+pub fn lower_bounds<'w, A: Arithmetic>(
+    arith: &mut A,
+    model: &Model<'_>,
+    region: &Region<'_>,
+    spec: &Spec<'_>,
+    options: &Options,
+    workspace: Workspace<'w>,
+    out: &mut [f32],
+) -> Result<Bounds<'w>, Error> {
+    region.check(model.inputs())?;
+    if !spec.fits(model.outputs()) {
+        return Err(Error::Spec);
+    }
+    let rows = spec.count(model.outputs());
+    let out = out.get_mut(..rows).ok_or(Error::Workspace)?;
+    out.fill(f32::NEG_INFINITY);
+    let (mut state, mut scratch) = carve(model, options, workspace).ok_or(Error::Workspace)?;
+    let mut work = Work { dense_macs: dense_macs(model, options, rows), ..Work::default() };
+    region.enclose(scratch.input.0, scratch.input.1);
+
+    for k in 0..model.depth() {
+        let Some(layer) = model.layer(k) else { break };
+        let (feed, mid, rad) = if k == 0 {
+            (Feed::Region(region), &*scratch.input.0, &*scratch.input.1)
+        } else {
+            let mid = scratch.mid.get(..layer.cols).ok_or(Error::Workspace)?;
+            let rad = scratch.rad.get(..layer.cols).ok_or(Error::Workspace)?;
+            (Feed::Box, mid, rad)
+        };
+        let ends = state.interval(k, layer.rows);
+        let (reach, macs) = interval::step(
+            arith,
+            feed,
+            options.semantics,
+            k,
+            &layer,
+            mid,
+            rad,
+            ends,
+            scratch.mass,
+        )?;
+        work.row_macs += macs;
+        let linear = layer.activation == Activation::Identity && !options.every_neuron;
+        if k > 0 && options.walks_neurons() && !linear {
+            let task = Task { model, region, options, k, layer };
+            task.tighten(arith, &mut state, &mut scratch, &mut work)?;
+        }
+        state.choose_lines(arith, options, k, &layer, scratch.mass, reach);
+        arith.forget(k);
+        scatter(&state, k, scratch.mid, scratch.rad);
+    }
+
+    let mut done = 0;
+    while done < rows {
+        let block = &mut scratch.block;
+        // One-sided rows: a block holds as many as it has floors.
+        let take = block.floor.len().min(rows - done);
+        start(model, &state, spec, block, done, take)?;
+        let last = model.depth() - 1;
+        let stop = if options.method == Method::Ibp { last } else { 0 };
+        for j in (stop..=last).rev() {
+            block.step(arith, model, &state, j, &mut work)?;
+        }
+        work.row_macs += 3 * block.width as u64 * block.rows as u64;
+        for (r, out) in out.iter_mut().skip(done).take(take).enumerate() {
+            let row = Row::F32(block.row(r));
+            let span = if stop > 0 {
+                let (mid, rad) = state.outputs(stop - 1);
+                over_box(arith, row, mid, rad)
+            } else {
+                region.span(arith, row, scratch.input.0, scratch.input.1, false)
+            };
+            let bound = down(block.floor(r) + span.lo);
+            if bound.is_finite() {
+                *out = bound;
+            }
+        }
+        done += take;
+    }
+    let State { lo, hi, .. } = state;
+    Ok(Bounds { work, lo, hi })
+}
+
+/// Splits the workspace; what is left after the fixed parts becomes the block.
+fn carve<'w>(
+    model: &Model<'_>,
+    options: &Options,
+    workspace: Workspace<'w>,
+) -> Option<(State<'w>, Scratch<'w>)> {
+    let mut floats = Arena(workspace.floats);
+    let mut indices = Arena(workspace.indices);
+    let state = State::new(model, &mut floats, &mut indices)?;
+    let (inputs, width) = (model.inputs(), model.width());
+    let input = (floats.take(inputs)?, floats.take(inputs)?);
+    let mid = floats.take(width)?;
+    let rad = floats.take(width)?;
+    let mass = floats.take(width)?;
+    let candidates = indices.take(width)?;
+    let sides = if options.walks_neurons() { 2 } else { 1 };
+    let fit = (floats.0.len() / (2 * width + 1) / sides).min(indices.0.len());
+    let block = fit.min(width.max(model.outputs()));
+    if block == 0 {
+        return None;
+    }
+    let index = indices.take(block)?;
+    let cur = floats.take(sides * block * width)?;
+    let next = floats.take(sides * block * width)?;
+    let floor = floats.take(sides * block)?;
+    let block = Block::new(cur, next, floor);
+    Some((state, Scratch { input, mid, rad, mass, candidates, index, block }))
+}
+
+/// Writes the activations' box of layer `k` with an entry for every neuron, 0 for dead ones.
+fn scatter(state: &State<'_>, k: usize, mid: &mut [f32], rad: &mut [f32]) {
+    mid.fill(0.0);
+    rad.fill(0.0);
+    let (live_mid, live_rad) = state.outputs(k);
+    for (i, (m, r)) in state.live(k).iter().zip(live_mid.iter().zip(live_rad)) {
+        if let (Some(mid), Some(rad)) = (mid.get_mut(*i as usize), rad.get_mut(*i as usize)) {
+            (*mid, *rad) = (*m, *r);
+        }
+    }
+}
+
+/// Fills the block with `take` specification rows from row `first` on.
+fn start(
+    model: &Model<'_>,
+    state: &State<'_>,
+    spec: &Spec<'_>,
+    block: &mut Block<'_>,
+    first: usize,
+    take: usize,
+) -> Result<(), Error> {
+    let live = state.live(model.depth() - 1);
+    block.sides = Sides::Lower;
+    block.rows = take;
+    block.width = live.len();
+    if block.cur.len() < take * live.len() {
+        return Err(Error::Workspace);
+    }
+    block.floor.iter_mut().take(take).for_each(|floor| *floor = 0.0);
+    if live.is_empty() {
+        return Ok(());
+    }
+    let rows = block.cur.chunks_exact_mut(live.len()).take(take);
+    for (r, row) in rows.enumerate() {
+        for (slot, j) in row.iter_mut().zip(live) {
+            *slot = spec.coefficient(first + r, *j as usize, model.outputs());
+        }
+    }
+    Ok(())
+}
+
+/// What back-substituting every neuron on both sides, and the specification, takes densely.
+fn dense_macs(model: &Model<'_>, options: &Options, rows: usize) -> u64 {
+    let mut sum = 0u64;
+    let mut below = 0u64;
+    for (k, layer) in model.layers().enumerate() {
+        if k > 0 && options.walks_neurons() && k + 1 < model.depth() {
+            sum += 2 * layer.rows as u64 * below;
+        }
+        below += layer.rows as u64 * layer.cols as u64;
+    }
+    if options.method == Method::Ibp { sum + 2 * below } else { sum + rows as u64 * below }
+}

@@ -1,0 +1,238 @@
+//! What the forward walk knows of each layer: intervals, and the lines of its live neurons.
+
+use super::Options;
+use super::Semantics;
+use super::arithmetic::Arithmetic;
+use super::workspace::Arena;
+use crate::model::{Activation, Layer, Model};
+use crate::num::sums::Lines;
+use crate::num::{ETA, U, add_up, gamma, inflate, mul_up, underflow};
+use crate::relax;
+
+/// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
+/// *live* neuron (one whose activation can differ from 0), the shared ones first.
+pub(super) struct State<'w> {
+    /// Lower ends of the pre-activations.
+    pub lo: &'w mut [f32],
+    /// Upper ends.
+    pub hi: &'w mut [f32],
+    slope_lo: &'w mut [f32],
+    slope_up: &'w mut [f32],
+    icpt_lo: &'w mut [f32],
+    icpt_up: &'w mut [f32],
+    bias: &'w mut [f32],
+    budget: &'w mut [f32],
+    mid: &'w mut [f32],
+    rad: &'w mut [f32],
+    /// For each layer, what underflow may take from a row that steps through it.
+    under: &'w mut [f32],
+    live: &'w mut [u32],
+    offset: &'w mut [u32],
+    count: &'w mut [u32],
+    shared: &'w mut [u32],
+}
+
+/// The part of `slice` that belongs to a layer.
+fn part<T>(slice: &[T], from: usize, len: usize) -> &[T] {
+    slice.get(from..).and_then(|tail| tail.get(..len)).unwrap_or(&[])
+}
+
+/// As [`part`], mutable.
+fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] {
+    slice.get_mut(from..).and_then(|tail| tail.get_mut(..len)).unwrap_or(&mut [])
+}
+
+/// Entry `k`, 0 past the end.
+fn at(slice: &[u32], k: usize) -> usize {
+    slice.get(k).copied().unwrap_or(0) as usize
+}
+
+/// Writes entry `i` of a slice if there is one.
+fn put<T>(slice: &mut [T], i: usize, value: T) {
+    if let Some(slot) = slice.get_mut(i) {
+        *slot = value;
+    }
+}
+
+impl<'w> State<'w> {
+    /// Takes its arrays from the workspace; `None` if that is too small.
+    pub(super) fn new(
+        model: &Model<'_>,
+        floats: &mut Arena<'w, f32>,
+        indices: &mut Arena<'w, u32>,
+    ) -> Option<Self> {
+        let n = model.neurons();
+        let state = Self {
+            lo: floats.take(n)?,
+            hi: floats.take(n)?,
+            slope_lo: floats.take(n)?,
+            slope_up: floats.take(n)?,
+            icpt_lo: floats.take(n)?,
+            icpt_up: floats.take(n)?,
+            bias: floats.take(n)?,
+            budget: floats.take(n)?,
+            mid: floats.take(n)?,
+            rad: floats.take(n)?,
+            under: floats.take(model.depth())?,
+            live: indices.take(n)?,
+            offset: indices.take(model.depth())?,
+            count: indices.take(model.depth())?,
+            shared: indices.take(model.depth())?,
+        };
+        let mut sum = 0;
+        for (slot, k) in state.offset.iter_mut().zip(0..) {
+            *slot = sum as u32;
+            sum += model.rows(k);
+        }
+        Some(state)
+    }
+
+    /// Where layer `k`'s part of the arrays begins.
+    pub(super) fn offset(&self, k: usize) -> usize {
+        at(self.offset, k)
+    }
+
+    /// Live neurons of layer `k`, the shared ones first.
+    pub(super) fn live(&self, k: usize) -> &[u32] {
+        part(self.live, self.offset(k), at(self.count, k))
+    }
+
+    /// How many of them multiply a coefficient by one slope whatever its sign.
+    pub(super) fn shared(&self, k: usize) -> usize {
+        at(self.shared, k)
+    }
+
+    /// The lines of layer `k`'s live neurons.
+    pub(super) fn lines(&self, k: usize) -> Lines<'_> {
+        let (from, len) = (self.offset(k), at(self.count, k));
+        Lines {
+            slope_lo: part(self.slope_lo, from, len),
+            slope_up: part(self.slope_up, from, len),
+            icpt_lo: part(self.icpt_lo, from, len),
+            icpt_up: part(self.icpt_up, from, len),
+            bias: part(self.bias, from, len),
+            budget: part(self.budget, from, len),
+        }
+    }
+
+    /// Midpoints and radii of the activations of layer `k`'s live neurons.
+    pub(super) fn outputs(&self, k: usize) -> (&[f32], &[f32]) {
+        let (from, len) = (self.offset(k), at(self.count, k));
+        (part(self.mid, from, len), part(self.rad, from, len))
+    }
+
+    /// Underflow allowance of a step through layer `k`.
+    pub(super) fn under(&self, k: usize) -> f32 {
+        self.under.get(k).copied().unwrap_or(f32::INFINITY)
+    }
+
+    /// Pre-activation interval ends of layer `k`.
+    pub(super) fn interval(&mut self, k: usize, rows: usize) -> (&mut [f32], &mut [f32]) {
+        let from = self.offset(k);
+        (part_mut(self.lo, from, rows), part_mut(self.hi, from, rows))
+    }
+
+    /// Chooses the lines of layer `k` from its intervals, and the rounding budget that goes with
+    /// them; `mass` holds `|W_i| m + |b_i|` for each neuron (rounded up), `reach` the sum of the
+    /// magnitudes `m` of the layer's inputs.
+    ///
+    /// The budget of neuron i is what a unit of `|coefficient on z_i|` may lose in one step
+    /// (`soundness.md` 3, 4, 6): the product's and the bias sum's roundings, `gamma(depth)*mass_i`;
+    /// the rounding of coefficient times slope, `U*max|z_i|`, unless the slope is 0 or 1; what
+    /// separates the stored layer from the original, `weight_error*mass_i + bias_error`; and under
+    /// deployed semantics the forward pass's own rounding ([`disturbance`]).
+    pub(super) fn choose_lines<A: Arithmetic>(
+        &mut self,
+        arith: &A,
+        options: &Options,
+        k: usize,
+        layer: &Layer<'_>,
+        mass: &[f32],
+        reach: f32,
+    ) {
+        let from = self.offset(k);
+        let lo = part(self.lo, from, layer.rows);
+        let hi = part(self.hi, from, layer.rows);
+        let lines = |i: usize| {
+            let (l, h) = (lo.get(i).copied()?, hi.get(i).copied()?);
+            let lines = relax::relax(layer.activation, l, h, options.slope());
+            (!lines.is_dead()).then_some((lines, l, h))
+        };
+        let mut count = 0;
+        let mut shared = 0;
+        let mut largest = 0.0f32;
+        for pass in [true, false] {
+            for i in 0..layer.rows {
+                let Some((line, l, h)) = lines(i).filter(|(r, ..)| r.is_shared() == pass) else {
+                    continue;
+                };
+                let slot = from + count;
+                put(self.live, slot, i as u32);
+                put(self.slope_lo, slot, line.slope_lo);
+                put(self.slope_up, slot, line.slope_up);
+                put(self.icpt_lo, slot, line.icpt_lo);
+                put(self.icpt_up, slot, line.icpt_up);
+                put(self.bias, slot, layer.bias.get(i).copied().unwrap_or(0.0));
+                let z = if -l > h { -l } else { h };
+                largest = if z > largest { z } else { largest };
+                let mass = mass.get(i).copied().unwrap_or(f32::INFINITY);
+                let rounding = if line.is_exact() { 0.0 } else { mul_up(U, mul_up(1.000_001, z)) };
+                // An FPU that flushes reads a subnormal weight as 0.
+                let flushed = mul_up(ETA, add_up(reach, 1.0));
+                let mut budget = add_up(rounding, disturbance(options.semantics, layer, mass));
+                budget = add_up(budget, flushed);
+                if options.semantics == Semantics::Deployed
+                    && matches!(layer.activation, Activation::LeakyRelu(_))
+                {
+                    // The leaky product of the forward pass rounds once.
+                    budget = add_up(budget, mul_up(U, mul_up(1.000_001, z)));
+                }
+                // The product's share is added below, when the live count is known.
+                put(self.budget, slot, budget);
+                let (below, above) = relax::range(layer.activation, l, h);
+                let (m, r) = crate::region::middle(below, above);
+                put(self.mid, slot, m);
+                put(self.rad, slot, r);
+                count += 1;
+            }
+            if pass {
+                shared = count;
+            }
+        }
+        put(self.count, k, count as u32);
+        put(self.shared, k, shared as u32);
+        let split = arith.product_depth(shared) + arith.product_depth(count - shared);
+        let depth = split.max(arith.product_depth(count)).max(arith.row_depth(count));
+        let g = gamma(depth);
+        let live = part(self.live, from, count);
+        for (budget, i) in part_mut(self.budget, from, count).iter_mut().zip(live) {
+            let mass = mass.get(*i as usize).copied().unwrap_or(f32::INFINITY);
+            *budget = add_up(*budget, mul_up(g, mass));
+        }
+        // Each of the `count` products and sums may lose ETA on a coefficient, which then meets an
+        // input of magnitude m_j, the bias, an intercept, or z_i.
+        let per_coefficient = add_up(add_up(reach, mul_up(count as f32, largest)), 2.0);
+        put(self.under, k, mul_up(underflow(count), per_coefficient));
+    }
+}
+
+/// What separates a neuron's computed or original pre-activation from `W x + b` with the stored
+/// weights: `weight_error*mass + bias_error`, and under deployed semantics
+/// `gamma(n + 2)*mass + (n + 2)*ETA`, n the layer's inputs, for any order of its sum.
+pub(super) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) -> f32 {
+    let mut d = if layer.weight_error == 0.0 && layer.bias_error == 0.0 {
+        0.0
+    } else {
+        add_up(mul_up(layer.weight_error, mass), layer.bias_error)
+    };
+    if semantics == Semantics::Deployed {
+        let rounding = mul_up(gamma(layer.cols as u32 + 2), mass);
+        d = add_up(d, add_up(rounding, underflow(layer.cols)));
+    }
+    d
+}
+
+/// Upper bound of `|W_i| m + |b_i|` from the computed parts of one row.
+pub(super) fn mass(radius: f32, size: f32, bias: f32, depth: u32, n: usize) -> f32 {
+    add_up(inflate(add_up(radius, size), depth, n), bias.abs() + ETA)
+}

@@ -1,0 +1,172 @@
+//! Hand-computed bounds of a small network, in every method.
+
+extern crate std;
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::model::{Model, blob};
+use crate::region::{Norm, Region};
+use crate::spec::Spec;
+
+/// A blob of layers `(rows, cols, activation code, weights, bias)`.
+pub(super) fn build(layers: &[(usize, usize, u32, &[f32], &[f32])]) -> Vec<u32> {
+    let mut words = vec![0u32; blob::align(8 + 8 * layers.len())];
+    for (k, (rows, cols, code, weights, bias)) in layers.iter().enumerate() {
+        let w = words.len();
+        words.extend(weights.iter().map(|x| x.to_bits()));
+        words.resize(blob::align(words.len()), 0);
+        let b = words.len();
+        words.extend(bias.iter().map(|x| x.to_bits()));
+        words.resize(blob::align(words.len()), 0);
+        let entry = [*rows as u32, *cols as u32, *code, 0, w as u32, b as u32, 0, 0];
+        words[8 + 8 * k..16 + 8 * k].copy_from_slice(&entry);
+    }
+    let header = [
+        blob::MAGIC,
+        blob::VERSION,
+        words.len() as u32,
+        0,
+        layers.len() as u32,
+        layers[0].1 as u32,
+        layers[layers.len() - 1].0 as u32,
+        0,
+    ];
+    words[..8].copy_from_slice(&header);
+    words[3] = blob::crc(&words);
+    words
+}
+
+/// `y = relu(x0 + x1) + relu(x0 - x1) - 1` (a trained-net miniature of two hidden neurons).
+fn two_neurons() -> Vec<u32> {
+    build(&[
+        (2, 2, blob::RELU, &[1.0, 1.0, 1.0, -1.0], &[0.0, 0.0]),
+        (1, 2, blob::IDENTITY, &[1.0, 1.0], &[-1.0]),
+    ])
+}
+
+fn run(words: &[u32], region: &Region<'_>, spec: &Spec<'_>, options: &Options) -> Vec<f32> {
+    let model = Model::from_words(words).unwrap();
+    let size = Size::of(&model, options.method, 4);
+    let (mut floats, mut indices) = (vec![f32::NAN; size.floats], vec![9; size.indices]);
+    let workspace = Workspace { floats: &mut floats, indices: &mut indices };
+    let mut out = vec![0.0; spec.count(model.outputs())];
+    lower_bounds(&mut Portable, &model, region, spec, options, workspace, &mut out).unwrap();
+    out
+}
+
+fn close(found: f32, exact: f32) -> bool {
+    found <= exact && found >= exact - 3e-5
+}
+
+#[test]
+fn linf_by_hand() {
+    let words = two_neurons();
+    let region = Region::ball(&[0.5, 0.0], 1.0, Norm::Linf);
+    // Both pre-activations lie in [-1.5, 2.5]: upper line 0.625 z + 0.9375, lower line z (Adaptive),
+    // 0.625 z (Fast-Lin). y - bounds from below: IBP 0+0-1; CROWN (x0+x1)+(x0-x1)-1 = 2 x0 - 1 >= -2;
+    // Fast-Lin 0.625*2*x0 - 1 >= -1.625. From above: 2*0.625*x0 + 1.875 - 1 <= 2.75, IBP 4.
+    let bounds = |method| run(&words, &region, &Spec::Outputs, &Options::new(method));
+    let ibp = bounds(Method::Ibp);
+    assert!(close(ibp[0], -1.0) && close(ibp[1], -4.0), "{ibp:?}");
+    let crown = bounds(Method::Crown);
+    assert!(close(crown[0], -2.0) && close(crown[1], -2.75), "{crown:?}");
+    let fast = bounds(Method::FastLin);
+    assert!(close(fast[0], -1.625) && close(fast[1], -2.75), "{fast:?}");
+}
+
+#[test]
+fn l1_and_l2_by_hand() {
+    let words = two_neurons();
+    let bounds = |norm| {
+        let region = Region::ball(&[2.0, 0.0], 1.0, norm);
+        run(&words, &region, &Spec::Outputs, &Options::new(Method::Crown))
+    };
+    // Both neurons are active (z >= 2 - sqrt 2 or more): y = 2 x0 - 1, gradient norm 2 either way.
+    for norm in [Norm::L1, Norm::L2] {
+        let found = bounds(norm);
+        assert!(close(found[0], 1.0) && close(found[1], -5.0), "{norm:?} {found:?}");
+    }
+}
+
+#[test]
+fn a_cut_ball_is_tighter() {
+    let words = build(&[(1, 2, blob::IDENTITY, &[3.0, 4.0], &[0.0])]);
+    let (x, lo, hi) = ([0.5f32, 0.5], [0.4f32, 0.0], [1.0f32, 1.0]);
+    let bound =
+        |region: &Region<'_>| run(&words, region, &Spec::Outputs, &Options::new(Method::Crown))[0];
+    // Uncut: 3.5 - 0.5*5. Cut at x0 >= 0.4: x0 moves 0.1, x1 sqrt(0.25-0.01).
+    assert!(close(bound(&Region::ball(&x, 0.5, Norm::L2)), 1.0));
+    let exact = 3.5 - 0.3 - 4.0 * 0.24f32.sqrt();
+    let cut = bound(&Region::ball_in_box(&x, 0.5, Norm::L2, &lo, &hi));
+    assert!(cut <= exact && cut > exact - 1e-2, "{cut} {exact}");
+    // l1: all of eps on x1 where it pays 4; it has room for it.
+    let cut = bound(&Region::ball_in_box(&x, 0.45, Norm::L1, &lo, &hi));
+    assert!(close(cut, 3.5 - 0.45 * 4.0));
+    // l1 beyond the room of x1: 0.5 on x1, 0.1 on x0.
+    let cut = bound(&Region::ball_in_box(&x, 0.6, Norm::L1, &lo, &hi));
+    assert!(cut <= 3.5 - 2.0 - 0.3 && cut > 1.2 - 1e-2, "{cut}");
+}
+
+#[test]
+fn deployed_is_never_above_real_and_covers_the_forward_pass() {
+    let words = two_neurons();
+    let model = Model::from_words(&words).unwrap();
+    let x = [0.3f32, 0.1];
+    let region = Region::ball(&x, 0.0, Norm::Linf);
+    for method in [Method::Ibp, Method::CrownIbp, Method::FastLin, Method::Crown] {
+        let real = Options::new(method);
+        let deployed = Options { semantics: Semantics::Deployed, ..real };
+        let real = run(&words, &region, &Spec::Outputs, &real)[0];
+        let deployed = run(&words, &region, &Spec::Outputs, &deployed)[0];
+        let mut y = [0.0];
+        forward(&Portable, &model, &x, &mut [0.0; 4], &mut y).unwrap();
+        assert!(deployed <= real && deployed <= y[0] && deployed > y[0] - 1e-4);
+    }
+}
+
+#[test]
+fn a_dead_layer_leaves_the_bias() {
+    let words = build(&[
+        (3, 1, blob::RELU, &[1.0, -1.0, 2.0], &[-9.0, -9.0, -9.0]),
+        (2, 3, blob::RELU, &[1.0; 6], &[1.0, -1.0]),
+        (2, 2, blob::IDENTITY, &[1.0, 0.0, 0.0, 1.0], &[0.0, 0.0]),
+    ]);
+    let region = Region::ball(&[0.0], 1.0, Norm::L2);
+    for method in [Method::Ibp, Method::CrownIbp, Method::FastLin, Method::Crown] {
+        let out = run(&words, &region, &Spec::Margins { class: 0 }, &Options::new(method));
+        assert!(close(out[0], 1.0), "{method:?} {out:?}");
+    }
+}
+
+#[test]
+fn bad_calls_are_errors() {
+    let words = two_neurons();
+    let model = Model::from_words(&words).unwrap();
+    let options = Options::new(Method::Crown);
+    let spec = Spec::Outputs;
+    let call = |region: &Region<'_>, spec: &Spec<'_>, floats: usize, outs: usize| {
+        let (mut floats, mut indices) = (vec![0.0; floats], vec![0; 1000]);
+        let workspace = Workspace { floats: &mut floats, indices: &mut indices };
+        let mut out = vec![0.0; outs];
+        lower_bounds(&mut Portable, &model, region, spec, &options, workspace, &mut out)
+            .map(|bounds| bounds.work)
+    };
+    let x = [0.5f32, 0.0];
+    let good = Region::ball(&x, 1.0, Norm::L2);
+    assert!(call(&good, &spec, 1000, 2).is_ok());
+    assert_eq!(call(&good, &spec, 10, 2), Err(Error::Workspace));
+    assert_eq!(call(&good, &spec, 1000, 1), Err(Error::Workspace));
+    assert_eq!(call(&good, &Spec::Margins { class: 1 }, 1000, 2), Err(Error::Spec));
+    for radius in [-1.0, f64::NAN, f64::INFINITY, 1e31] {
+        let region = Region::ball(&x, radius, Norm::L2);
+        assert_eq!(call(&region, &spec, 1000, 2), Err(Error::Region(RegionError::Radius)));
+    }
+    let region = Region::ball(&x, 1e30, Norm::L2);
+    assert_eq!(call(&region, &spec, 1000, 2), Err(Error::Magnitude { layer: 0 }));
+    let nan = [0.5, f32::NAN];
+    let region = Region::ball(&nan, 1.0, Norm::L2);
+    assert_eq!(call(&region, &spec, 1000, 2), Err(Error::Region(RegionError::Entry(1))));
+    let region = Region::Box { lo: &x, hi: &[0.4, 1.0] };
+    assert_eq!(call(&region, &spec, 1000, 2), Err(Error::Region(RegionError::Empty(0))));
+}

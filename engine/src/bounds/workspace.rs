@@ -1,0 +1,98 @@
+//! The caller's memory: how much, and who gets which part.
+
+use super::Method;
+use crate::model::Model;
+
+/// How much memory a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Floats.
+    pub floats: usize,
+    /// Indices.
+    pub indices: usize,
+}
+
+impl Size {
+    /// Memory for `method` on `model` with blocks of up to `block` neurons (at least 1): the
+    /// larger the block, the better matrix products run.
+    ///
+    /// `10*neurons + 4*width + 2*inputs + block*(4*width + 2)` floats and
+    /// `neurons + 3*layers + width + block` indices (plus 4 for each layer); without the blocks'
+    /// second half for the methods that do not back-substitute neurons.
+    pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
+        let block = if block == 0 { 1 } else { block };
+        let (neurons, width) = (model.neurons(), model.width());
+        let rows = match method {
+            Method::Ibp | Method::CrownIbp => block,
+            Method::FastLin | Method::Crown => 2 * block,
+        };
+        Self {
+            floats: PER_NEURON * neurons
+                + 3 * width
+                + 2 * model.inputs()
+                + model.depth()
+                + rows * (2 * width + 1),
+            indices: neurons + 3 * model.depth() + width + block,
+        }
+    }
+
+    /// Bytes.
+    pub const fn bytes(&self) -> usize {
+        4 * (self.floats + self.indices)
+    }
+}
+
+/// Arrays of [`super::state::State`] with an entry for each neuron.
+pub(super) const PER_NEURON: usize = 10;
+
+/// Borrowed working memory of at least the [`Size`] that the call needs.
+#[derive(Debug)]
+pub struct Workspace<'w> {
+    /// Floats; their content does not matter.
+    pub floats: &'w mut [f32],
+    /// Indices; their content does not matter.
+    pub indices: &'w mut [u32],
+}
+
+impl Workspace<'_> {
+    /// The same memory for a shorter time.
+    pub fn reborrow(&mut self) -> Workspace<'_> {
+        Workspace { floats: self.floats, indices: self.indices }
+    }
+}
+
+/// Owned working memory for a `static`: `StaticWorkspace<{SIZE.floats}, {SIZE.indices}>`.
+#[derive(Debug)]
+pub struct StaticWorkspace<const F: usize, const I: usize> {
+    floats: [f32; F],
+    indices: [u32; I],
+}
+
+impl<const F: usize, const I: usize> StaticWorkspace<F, I> {
+    /// Zeroed memory.
+    pub const fn new() -> Self {
+        Self { floats: [0.0; F], indices: [0; I] }
+    }
+
+    /// The memory to hand to a call.
+    pub fn as_workspace(&mut self) -> Workspace<'_> {
+        Workspace { floats: &mut self.floats, indices: &mut self.indices }
+    }
+}
+
+impl<const F: usize, const I: usize> Default for StaticWorkspace<F, I> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Hands out parts of a slice; the caller turns `None` into an error.
+pub(super) struct Arena<'w, T>(pub &'w mut [T]);
+
+impl<'w, T> Arena<'w, T> {
+    pub(super) fn take(&mut self, n: usize) -> Option<&'w mut [T]> {
+        let (part, rest) = core::mem::take(&mut self.0).split_at_mut_checked(n)?;
+        self.0 = rest;
+        Some(part)
+    }
+}

@@ -1,0 +1,28 @@
+//! Sound f32 bounds for small neural networks, on a microcontroller and on a workstation alike.
+//!
+//! Top-down, each with its audience:
+//!
+//! * [`bounds`]: output bounds and margins of a network over a region, by interval arithmetic or
+//!   by back-substitution (CROWN, Fast-Lin). Start here.
+//! * [`certificate`]: what a bound proves.
+//! * [`model`]: the model blob, a view over words in flash; [`region`]: sets of inputs;
+//!   [`spec`]: what is asked of the outputs.
+//! * [`relax`]: the two lines that bound an activation.
+//! * [`num`]: rounding. Everything above is a proof in real arithmetic because of what is here.
+//!
+//! No allocation, no panic, no `unsafe`. All memory is the caller's: [`bounds::Size`] says how
+//! much, at compile time where the model is known there.
+//!
+//! What a bound means: let `N` be the network with exactly the stored weights in real arithmetic
+//! and `R` the exact real region. A lower bound is at most the minimum of the specification over
+//! `R`, under `Semantics::Real` for `N`, under `Semantics::Deployed` also for [`bounds::forward`]
+//! as it rounds.
+#![no_std]
+
+pub mod bounds;
+pub mod certificate;
+pub mod model;
+pub mod num;
+pub mod region;
+pub mod relax;
+pub mod spec;

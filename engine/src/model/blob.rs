@@ -1,0 +1,358 @@
+//! The blob's format and its check, all `const`.
+//!
+//! Little-endian words. Header of 8 words, one entry of 8 words a layer, then the sections in the
+//! order of the layers, weights before biases, each on a 16-byte boundary. The layout is canonical:
+//! offsets can take one value only, so that every damaged field is found.
+
+/// `CRTS`, little-endian.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"CRTS");
+/// The format's version.
+pub const VERSION: u32 = 1;
+/// Words of the header: magic, version, length in words, CRC-32, layers, inputs, outputs, 0.
+pub const HEADER_WORDS: usize = 8;
+/// Words of a layer's entry: rows, columns, activation and weight kind, activation's parameter,
+/// weight offset, bias offset (in words), relative weight error, absolute bias error.
+pub const ENTRY_WORDS: usize = 8;
+/// Sections begin on multiples of this many words.
+pub const ALIGN_WORDS: usize = 4;
+/// Most layers.
+pub const MAX_LAYERS: usize = 1024;
+/// Largest width of a layer or of the input.
+pub const MAX_WIDTH: usize = 1 << 20;
+/// Word of the header that holds the CRC.
+pub const CRC_WORD: usize = 3;
+
+/// Weights are f32.
+pub const WEIGHTS_F32: u32 = 0;
+/// Weights are f16, two a word, a row after the other without gaps.
+pub const WEIGHTS_F16: u32 = 1;
+/// Activation code of the identity.
+pub const IDENTITY: u32 = 0;
+/// Activation code of the ReLU.
+pub const RELU: u32 = 1;
+/// Activation code of the leaky ReLU; the parameter is its slope.
+pub const LEAKY_RELU: u32 = 2;
+
+/// A field of a layer's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Rows: 1..=[`MAX_WIDTH`].
+    Rows,
+    /// Columns: the rows of the layer before.
+    Columns,
+    /// Activation code, or its parameter.
+    Activation,
+    /// Weight kind.
+    WeightKind,
+    /// Where the weights lie.
+    WeightOffset,
+    /// Where the biases lie.
+    BiasOffset,
+    /// Relative weight error: in [0, 1].
+    WeightError,
+    /// Absolute bias error: finite, not negative.
+    BiasError,
+    /// A weight that is NaN or infinite.
+    Weight,
+    /// A bias that is NaN or infinite.
+    Bias,
+}
+
+/// Why a blob is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobError {
+    /// Not whole words on a 4-byte boundary.
+    Misaligned,
+    /// Shorter than its header or its layers say.
+    Truncated,
+    /// Does not begin with `CRTS`.
+    Magic,
+    /// Another version of the format.
+    Version(u32),
+    /// The length field is not the blob's length.
+    Length,
+    /// The checksum does not match: the blob is damaged.
+    Crc,
+    /// Layer count is 0 or over [`MAX_LAYERS`].
+    LayerCount,
+    /// Input width is 0, over [`MAX_WIDTH`], or not the first layer's columns.
+    Inputs,
+    /// Output width is not the last layer's rows.
+    Outputs,
+    /// The reserved word is not 0.
+    Reserved,
+    /// A field of a layer's entry, or what it points at.
+    Layer {
+        /// The layer, from 0.
+        layer: usize,
+        /// The field.
+        field: Field,
+    },
+}
+
+impl core::fmt::Display for BlobError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            BlobError::Misaligned => f.write_str("expected whole words on a 4-byte boundary"),
+            BlobError::Truncated => f.write_str("shorter than its header says"),
+            BlobError::Magic => f.write_str("not a model blob: expected it to begin with CRTS"),
+            BlobError::Version(found) => {
+                write!(f, "format version {found}, expected {VERSION}")
+            }
+            BlobError::Length => f.write_str("the length field is not the length of the blob"),
+            BlobError::Crc => f.write_str("checksum does not match: the blob is damaged"),
+            BlobError::LayerCount => write!(f, "layer count is not in 1..={MAX_LAYERS}"),
+            BlobError::Inputs => {
+                f.write_str("input width is not the first layer's number of columns")
+            }
+            BlobError::Outputs => {
+                f.write_str("output width is not the last layer's number of rows")
+            }
+            BlobError::Reserved => f.write_str("a reserved header word is not 0"),
+            BlobError::Layer { layer, field } => {
+                write!(f, "layer {layer}: bad {field:?}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BlobError {}
+
+/// What the header says.
+pub(super) struct Header {
+    pub layers: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+}
+
+/// A blob's words on a 16-byte boundary, for a `static`.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Words<const N: usize>(pub [u32; N]);
+
+impl<const N: usize> Words<N> {
+    /// The first `4*N` bytes as words; missing bytes are 0 (and then the check fails).
+    pub const fn from_bytes(bytes: &[u8]) -> Self {
+        let mut words = [0u32; N];
+        let mut rest = bytes;
+        let mut out: &mut [u32] = &mut words;
+        while let Some((quad, tail)) = rest.split_first_chunk::<4>()
+            && let Some((word, next)) = out.split_first_mut()
+        {
+            *word = u32::from_le_bytes(*quad);
+            rest = tail;
+            out = next;
+        }
+        Self(words)
+    }
+}
+
+/// Word `i`, 0 past the end.
+// `get` is not const.
+#[allow(clippy::indexing_slicing)]
+pub(super) const fn word(words: &[u32], i: usize) -> u32 {
+    if i < words.len() { words[i] } else { 0 }
+}
+
+/// CRC-32 (IEEE 802.3) of the blob with its CRC word taken as 0.
+// The table's index is a byte.
+#[allow(clippy::indexing_slicing)]
+pub const fn crc(words: &[u32]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0u32; 256];
+        let mut i = 0;
+        while i < 256 {
+            let mut c = i as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                c = if c & 1 != 0 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 };
+                bit += 1;
+            }
+            table[i] = c;
+            i += 1;
+        }
+        table
+    };
+    let mut crc = !0u32;
+    let mut i = 0;
+    while i < words.len() {
+        let mut word = if i == CRC_WORD { 0 } else { word(words, i) };
+        let mut byte = 0;
+        while byte < 4 {
+            crc = TABLE[((crc ^ word) & 0xFF) as usize] ^ (crc >> 8);
+            word >>= 8;
+            byte += 1;
+        }
+        i += 1;
+    }
+    !crc
+}
+
+/// Words that `rows x cols` weights of `kind` take.
+pub const fn weight_words(rows: usize, cols: usize, kind: u32) -> usize {
+    if kind == WEIGHTS_F16 { (rows * cols).div_ceil(2) } else { rows * cols }
+}
+
+/// The next section's offset at or after `at`.
+pub const fn align(at: usize) -> usize {
+    at.next_multiple_of(ALIGN_WORDS)
+}
+
+/// Whether every f32 in `words[from..to]` is finite.
+const fn finite_f32(words: &[u32], from: usize, to: usize) -> bool {
+    let mut i = from;
+    while i < to {
+        if !f32::from_bits(word(words, i)).is_finite() {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Whether every f16 in `words[from..to]` is finite.
+const fn finite_f16(words: &[u32], from: usize, to: usize) -> bool {
+    let mut i = from;
+    while i < to {
+        let pair = word(words, i);
+        if pair & 0x7C00 == 0x7C00 || pair & 0x7C00_0000 == 0x7C00_0000 {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Checks everything that the accessors rely on.
+pub(super) const fn check(words: &[u32]) -> Result<Header, BlobError> {
+    if words.len() < HEADER_WORDS {
+        return Err(BlobError::Truncated);
+    }
+    if word(words, 0) != MAGIC {
+        return Err(BlobError::Magic);
+    }
+    if word(words, 1) != VERSION {
+        return Err(BlobError::Version(word(words, 1)));
+    }
+    if word(words, 2) as usize != words.len() {
+        return Err(BlobError::Length);
+    }
+    if word(words, CRC_WORD) != crc(words) {
+        return Err(BlobError::Crc);
+    }
+    let layers = word(words, 4) as usize;
+    if layers == 0 || layers > MAX_LAYERS {
+        return Err(BlobError::LayerCount);
+    }
+    let inputs = word(words, 5) as usize;
+    if inputs == 0 || inputs > MAX_WIDTH {
+        return Err(BlobError::Inputs);
+    }
+    if word(words, 7) != 0 {
+        return Err(BlobError::Reserved);
+    }
+    let mut at = align(HEADER_WORDS + layers * ENTRY_WORDS);
+    if at > words.len() {
+        return Err(BlobError::Truncated);
+    }
+    let mut cols = inputs;
+    let mut k = 0;
+    while k < layers {
+        match check_layer(words, k, cols, at) {
+            Ok((rows, end)) => {
+                cols = rows;
+                at = end;
+            }
+            Err(error) => return Err(error),
+        }
+        k += 1;
+    }
+    if at != words.len() {
+        return Err(BlobError::Length);
+    }
+    let outputs = word(words, 6) as usize;
+    if outputs != cols {
+        return Err(BlobError::Outputs);
+    }
+    Ok(Header { layers, inputs, outputs })
+}
+
+/// Checks layer `k`, whose columns must be `cols` and whose sections begin at `at`; gives its rows
+/// and where its sections end.
+const fn check_layer(
+    words: &[u32],
+    k: usize,
+    cols: usize,
+    at: usize,
+) -> Result<(usize, usize), BlobError> {
+    const fn bad<T>(layer: usize, field: Field) -> Result<T, BlobError> {
+        Err(BlobError::Layer { layer, field })
+    }
+    let entry = HEADER_WORDS + k * ENTRY_WORDS;
+    let rows = word(words, entry) as usize;
+    if rows == 0 || rows > MAX_WIDTH {
+        return bad(k, Field::Rows);
+    }
+    if word(words, entry + 1) as usize != cols {
+        // A first layer that does not fit the header is the header's fault as much.
+        return if k == 0 { Err(BlobError::Inputs) } else { bad(k, Field::Columns) };
+    }
+    let kinds = word(words, entry + 2);
+    let (activation, kind) = (kinds & 0xFFFF, kinds >> 16);
+    let parameter = f32::from_bits(word(words, entry + 3));
+    let known = match activation {
+        IDENTITY | RELU => parameter.to_bits() == 0,
+        // Subnormal slopes would read as 0 where the FPU flushes.
+        LEAKY_RELU => {
+            parameter.to_bits() == 0
+                || (parameter.is_normal() && parameter > 0.0 && parameter <= 1.0)
+        }
+        _ => false,
+    };
+    if !known {
+        return bad(k, Field::Activation);
+    }
+    if kind != WEIGHTS_F32 && kind != WEIGHTS_F16 {
+        return bad(k, Field::WeightKind);
+    }
+    if word(words, entry + 4) as usize != at {
+        return bad(k, Field::WeightOffset);
+    }
+    // Neither product overflows a 64-bit usize; on a 32-bit target the saturated size is too large.
+    let end = match rows.checked_mul(cols) {
+        Some(_) => at.saturating_add(weight_words(rows, cols, kind)),
+        None => return Err(BlobError::Truncated),
+    };
+    if end > words.len() {
+        return Err(BlobError::Truncated);
+    }
+    let finite =
+        if kind == WEIGHTS_F16 { finite_f16(words, at, end) } else { finite_f32(words, at, end) };
+    if !finite {
+        return bad(k, Field::Weight);
+    }
+    let bias = align(end);
+    if word(words, entry + 5) as usize != bias {
+        return bad(k, Field::BiasOffset);
+    }
+    let end = bias.saturating_add(rows);
+    if end > words.len() {
+        return Err(BlobError::Truncated);
+    }
+    if !finite_f32(words, bias, end) {
+        return bad(k, Field::Bias);
+    }
+    let weight_error = f32::from_bits(word(words, entry + 6));
+    if !(weight_error >= 0.0 && weight_error <= 1.0) {
+        return bad(k, Field::WeightError);
+    }
+    let bias_error = f32::from_bits(word(words, entry + 7));
+    if !(bias_error >= 0.0 && bias_error.is_finite()) {
+        return bad(k, Field::BiasError);
+    }
+    let end = align(end);
+    if end > words.len() {
+        return Err(BlobError::Truncated);
+    }
+    Ok((rows, end))
+}

@@ -1,0 +1,179 @@
+//! The model blob and its views.
+//!
+//! [`Model::from_words`] checks a blob once, at compile time where the blob is known there
+//! ([`include_model!`](crate::include_model)); after that no accessor fails or panics. The format is
+//! `engine/docs/blob.md`.
+
+pub mod blob;
+mod layer;
+
+pub use blob::{BlobError, Field, Words};
+pub use layer::{Layer, Row, Weights};
+
+use blob::{ENTRY_WORDS, HEADER_WORDS};
+
+/// What follows an affine layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// `x = z`.
+    Identity,
+    /// `x = max(z, 0)`.
+    Relu,
+    /// `x = z` for `z >= 0`, else `slope * z`; `0 <= slope <= 1`.
+    LeakyRelu(f32),
+}
+
+impl Activation {
+    /// The activation in floats; exact but for the product of a leaky ReLU, which rounds once.
+    #[inline(always)]
+    pub fn apply(self, z: f32) -> f32 {
+        match self {
+            Activation::Identity => z,
+            // Not `max`: a NaN must stay one.
+            Activation::Relu => {
+                if z < 0.0 {
+                    0.0
+                } else {
+                    z
+                }
+            }
+            Activation::LeakyRelu(slope) => {
+                if z < 0.0 {
+                    slope * z
+                } else {
+                    z
+                }
+            }
+        }
+    }
+}
+
+/// A checked model: a network `x_k = sigma_k(W_k x_{k-1} + b_k)`, k = 1..m, over words in flash.
+///
+/// Copying it copies a reference and three numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    words: &'a [u32],
+    layers: usize,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl<'a> Model<'a> {
+    /// Checks a blob.
+    ///
+    /// # Errors
+    /// [`BlobError`] names the first field that is not as the format says, with the layer.
+    /// Work: one pass over the words.
+    pub const fn from_words(words: &'a [u32]) -> Result<Self, BlobError> {
+        match blob::check(words) {
+            Ok(header) => Ok(Self {
+                words,
+                layers: header.layers,
+                inputs: header.inputs,
+                outputs: header.outputs,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks a blob in bytes, which must lie on a 4-byte boundary.
+    ///
+    /// # Errors
+    /// As [`Model::from_words`]; [`BlobError::Misaligned`] if the bytes are not whole words.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, BlobError> {
+        match bytemuck::try_cast_slice(bytes) {
+            Ok(words) => Self::from_words(words),
+            Err(_) => Err(BlobError::Misaligned),
+        }
+    }
+
+    /// The blob itself.
+    pub const fn words(&self) -> &'a [u32] {
+        self.words
+    }
+
+    /// Number of affine layers, at least 1.
+    pub const fn depth(&self) -> usize {
+        self.layers
+    }
+
+    /// Number of inputs.
+    pub const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Number of outputs.
+    pub const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Number of neurons, the outputs included.
+    pub const fn neurons(&self) -> usize {
+        let mut sum = 0;
+        let mut k = 0;
+        while k < self.layers {
+            sum += self.rows(k);
+            k += 1;
+        }
+        sum
+    }
+
+    /// The largest of the input's and the layers' widths.
+    pub const fn width(&self) -> usize {
+        let mut width = self.inputs;
+        let mut k = 0;
+        while k < self.layers {
+            if self.rows(k) > width {
+                width = self.rows(k);
+            }
+            k += 1;
+        }
+        width
+    }
+
+    /// Rows of layer `k` (from 0), 0 past the end.
+    pub const fn rows(&self, k: usize) -> usize {
+        if k < self.layers {
+            blob::word(self.words, HEADER_WORDS + k * ENTRY_WORDS) as usize
+        } else {
+            0
+        }
+    }
+
+    /// Layer `k`, from 0; `None` past the end.
+    pub fn layer(&self, k: usize) -> Option<Layer<'a>> {
+        (k < self.layers).then(|| Layer::new(self.words, k))
+    }
+
+    /// The layers, first to last.
+    pub fn layers(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = Layer<'a>> + ExactSizeIterator + use<'a> {
+        let words = self.words;
+        (0..self.layers).map(move |k| Layer::new(words, k))
+    }
+}
+
+/// A model blob from a file, checked at compile time: a bad blob is a compile error.
+///
+/// `include_model!("policy.certus")` is a `Model<'static>` whose words lie in flash.
+#[macro_export]
+macro_rules! include_model {
+    ($path:expr) => {{
+        const BYTES: &[u8] = include_bytes!($path);
+        #[allow(long_running_const_eval)]
+        static WORDS: $crate::model::Words<{ BYTES.len() / 4 }> =
+            $crate::model::Words::from_bytes(BYTES);
+        #[allow(long_running_const_eval)]
+        const MODEL: $crate::model::Model<'static> =
+            match $crate::model::Model::from_words(&WORDS.0) {
+                Ok(model) => model,
+                Err(_) => panic!("not a valid model blob"),
+            };
+        MODEL
+    }};
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Checks of the blob's check: a hand-made blob, and every header field damaged.
+
+use super::*;
+
+/// 2-1 net: `relu(1*x0 - 2*x1 + 0.5)`.
+fn blob() -> [u32; 24] {
+    let mut w = [0u32; 24];
+    w[0] = blob::MAGIC;
+    w[1] = blob::VERSION;
+    w[2] = 24;
+    w[4] = 1;
+    w[5] = 2;
+    w[6] = 1;
+    w[8] = 1;
+    w[9] = 2;
+    w[10] = blob::RELU;
+    w[12] = 16;
+    w[13] = 20;
+    w[16] = 1.0f32.to_bits();
+    w[17] = (-2.0f32).to_bits();
+    w[20] = 0.5f32.to_bits();
+    seal(&mut w);
+    w
+}
+
+fn seal(words: &mut [u32]) {
+    words[blob::CRC_WORD] = blob::crc(words);
+}
+
+#[test]
+fn a_valid_blob_reads_back() {
+    let words = blob();
+    let model = Model::from_words(&words).unwrap();
+    assert_eq!((model.depth(), model.inputs(), model.outputs(), model.width()), (1, 2, 1, 2));
+    let layer = model.layer(0).unwrap();
+    assert_eq!(layer.activation, Activation::Relu);
+    assert_eq!(layer.bias, [0.5]);
+    assert!(matches!(layer.row(0), Row::F32([1.0, -2.0])));
+    assert!(matches!(layer.row(1), Row::F32([])));
+    assert!(model.layer(1).is_none());
+}
+
+#[test]
+fn checking_is_const() {
+    const WORDS: [u32; 24] = {
+        let mut w = [0u32; 24];
+        w[0] = blob::MAGIC;
+        w
+    };
+    const RESULT: Result<Model<'static>, BlobError> = Model::from_words(&WORDS);
+    assert_eq!(RESULT.unwrap_err(), BlobError::Version(0));
+}
+
+#[test]
+fn crc_is_the_usual_one() {
+    // "123456789" has CRC 0xCBF43926; as words, padded by hand to a multiple of 4 it is tested by
+    // the standard vector of 8 bytes "12345678": 0x9AE0DAAF.
+    let words = [u32::from_le_bytes(*b"1234"), u32::from_le_bytes(*b"5678")];
+    assert_eq!(blob::crc(&words), 0x9AE0_DAAF);
+}
+
+#[test]
+fn any_flipped_bit_is_found() {
+    let good = blob();
+    for i in 0..good.len() {
+        for bit in 0..32 {
+            let mut words = good;
+            words[i] ^= 1 << bit;
+            assert!(Model::from_words(&words).is_err(), "word {i} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn each_damaged_field_is_named_though_the_checksum_fits() {
+    use BlobError as E;
+    let layer = |field| E::Layer { layer: 0, field };
+    let nan = f32::NAN.to_bits();
+    let cases: &[(usize, u32, E)] = &[
+        (0, 1, E::Magic),
+        (1, 2, E::Version(2)),
+        (2, 23, E::Length),
+        (4, 0, E::LayerCount),
+        (4, 5000, E::LayerCount),
+        (4, 3, E::Truncated),
+        (5, 0, E::Inputs),
+        (5, 3, E::Inputs),
+        (6, 2, E::Outputs),
+        (7, 1, E::Reserved),
+        (8, 0, layer(Field::Rows)),
+        (8, u32::MAX, layer(Field::Rows)),
+        (8, 1 << 20, E::Truncated),
+        (9, 7, E::Inputs),
+        (10, 9, layer(Field::Activation)),
+        (10, blob::RELU | 7 << 16, layer(Field::WeightKind)),
+        (11, 1, layer(Field::Activation)),
+        (12, 17, layer(Field::WeightOffset)),
+        (13, 21, layer(Field::BiasOffset)),
+        (14, nan, layer(Field::WeightError)),
+        (14, (-1.0f32).to_bits(), layer(Field::WeightError)),
+        (15, f32::INFINITY.to_bits(), layer(Field::BiasError)),
+        (16, nan, layer(Field::Weight)),
+        (20, f32::INFINITY.to_bits(), layer(Field::Bias)),
+    ];
+    for &(at, value, expected) in cases {
+        let mut words = blob();
+        words[at] = value;
+        seal(&mut words);
+        assert_eq!(Model::from_words(&words).unwrap_err(), expected, "word {at} = {value}");
+    }
+    let mut words = blob();
+    words[20] = 0;
+    assert_eq!(Model::from_words(&words).unwrap_err(), E::Crc);
+    for len in 0..24 {
+        assert!(Model::from_words(&blob()[..len]).is_err());
+    }
+    assert_eq!(Model::from_bytes(&[0; 7]).unwrap_err(), E::Misaligned);
+}

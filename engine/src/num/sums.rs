@@ -1,0 +1,296 @@
+//! Sums of products over rows, in a fixed order that bounds how often a term is rounded.
+//!
+//! Term `i` is added to lane `i mod L`, the lanes are added as a tree: no term passes through more
+//! than [`depth`] roundings. The order is part of the contract: the same bits on every target.
+
+// Fixed-size arrays with loops over their length: the compiler drops the checks and vectorises.
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)]
+
+use half::f16;
+
+/// A stored weight.
+pub trait Element: Copy {
+    /// Zero.
+    const ZERO: Self;
+    /// Its exact value.
+    fn value(self) -> f32;
+}
+
+impl Element for f32 {
+    const ZERO: Self = 0.0;
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self
+    }
+}
+
+impl Element for f16 {
+    const ZERO: Self = f16::ZERO;
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self.to_f32()
+    }
+}
+
+/// Most roundings that a term of a sum of `n` products passes through with `lanes` lanes: its
+/// product, the additions of its lane, the tree.
+pub const fn depth(n: usize, lanes: usize) -> u32 {
+    1 + n.div_ceil(lanes) as u32 + lanes.next_power_of_two().trailing_zeros()
+}
+
+/// The lanes' sum as a tree.
+#[inline(always)]
+fn tree<const L: usize>(mut lanes: [f32; L]) -> f32 {
+    let mut width = L;
+    while width > 1 {
+        let half = width.div_ceil(2);
+        for i in half..width {
+            lanes[i - half] += lanes[i];
+        }
+        width = half;
+    }
+    lanes.first().copied().unwrap_or(0.0)
+}
+
+/// A slice's last `len % L` elements, padded with zeros.
+#[inline(always)]
+fn pad<const L: usize, T: Element>(rest: &[T]) -> [T; L] {
+    let mut out = [T::ZERO; L];
+    for (to, from) in out.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    out
+}
+
+/// What one row meets over a box of midpoints and radii.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BoxSums {
+    /// `sum w*mid`.
+    pub centre: f32,
+    /// `sum |w|*rad`.
+    pub radius: f32,
+    /// `sum |w|*|mid|`.
+    pub size: f32,
+}
+
+/// The three sums of a row over a box, in one pass.
+#[inline(always)]
+pub fn box_sums<const L: usize, T: Element>(row: &[T], mid: &[f32], rad: &[f32]) -> BoxSums {
+    let (mut centre, mut radius, mut size) = ([0.0f32; L], [0.0f32; L], [0.0f32; L]);
+    let mut add = |w: &[T; L], m: &[f32; L], r: &[f32; L]| {
+        for i in 0..L {
+            let w = w[i].value();
+            let product = w * m[i];
+            centre[i] += product;
+            radius[i] += w.abs() * r[i];
+            size[i] += product.abs();
+        }
+    };
+    let (w, w_rest) = row.as_chunks::<L>();
+    let (m, m_rest) = mid.as_chunks::<L>();
+    let (r, r_rest) = rad.as_chunks::<L>();
+    for ((w, m), r) in w.iter().zip(m).zip(r) {
+        add(w, m, r);
+    }
+    if !w_rest.is_empty() {
+        add(&pad(w_rest), &pad(m_rest), &pad(r_rest));
+    }
+    BoxSums { centre: tree(centre), radius: tree(radius), size: tree(size) }
+}
+
+/// `sum w*x`.
+#[inline(always)]
+pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
+    let mut sum = [0.0f32; L];
+    let mut add = |w: &[T; L], x: &[f32; L]| {
+        for i in 0..L {
+            sum[i] += w[i].value() * x[i];
+        }
+    };
+    let (w, w_rest) = row.as_chunks::<L>();
+    let (x, x_rest) = x.as_chunks::<L>();
+    for (w, x) in w.iter().zip(x) {
+        add(w, x);
+    }
+    if !w_rest.is_empty() {
+        add(&pad(w_rest), &pad(x_rest));
+    }
+    tree(sum)
+}
+
+/// `sum w^2` and `max |w|`.
+#[inline(always)]
+pub fn norms<const L: usize, T: Element>(row: &[T]) -> (f32, f32) {
+    let (mut squares, mut largest) = ([0.0f32; L], [0.0f32; L]);
+    let mut add = |w: &[T; L]| {
+        for i in 0..L {
+            let w = w[i].value();
+            squares[i] += w * w;
+            let size = w.abs();
+            largest[i] = if size > largest[i] { size } else { largest[i] };
+        }
+    };
+    let (w, rest) = row.as_chunks::<L>();
+    for w in w {
+        add(w);
+    }
+    if !rest.is_empty() {
+        add(&pad(rest));
+    }
+    let squares = tree(squares);
+    // A NaN vanishes in a maximum, but not in a sum.
+    let mut top = if squares.is_nan() { squares } else { 0.0 };
+    for size in largest {
+        top = if size > top { size } else { top };
+    }
+    (squares, top)
+}
+
+/// The two lines of each neuron of a layer, and what a coefficient on it costs.
+///
+/// All slices have one entry per live neuron.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<'a> {
+    /// Slope of the lower line.
+    pub slope_lo: &'a [f32],
+    /// Slope of the upper line.
+    pub slope_up: &'a [f32],
+    /// Intercept of the lower line.
+    pub icpt_lo: &'a [f32],
+    /// Intercept of the upper line.
+    pub icpt_up: &'a [f32],
+    /// Bias of the neuron.
+    pub bias: &'a [f32],
+    /// Rounding budget of the neuron: what a coefficient of size 1 on its pre-activation may lose.
+    pub budget: &'a [f32],
+}
+
+/// What relaxing a row gives beside its new coefficients.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RelaxSums {
+    /// `sum a*t`, t the intercept of the line taken.
+    pub intercept: f32,
+    /// `sum |a*t|`.
+    pub intercept_size: f32,
+    /// `sum a'*b`, a' the new coefficient.
+    pub bias: f32,
+    /// `sum |a'|*budget`.
+    pub budget: f32,
+}
+
+/// Replaces the coefficients of a row on activations by coefficients on pre-activations that keep
+/// it a lower bound: `a*sigma(z) >= a'*z + a*t` with the lower line where `a > 0`, else the upper.
+///
+/// `sign` is 1, or -1 to relax the negated row (the upper bound's walk).
+#[inline(always)]
+pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
+    let (mut t_sum, mut t_size) = ([0.0f32; L], [0.0f32; L]);
+    let (mut b_sum, mut w_sum) = ([0.0f32; L], [0.0f32; L]);
+    let mut step = |a: &mut [f32; L], l: [&[f32; L]; 6]| {
+        for i in 0..L {
+            let x = sign * a[i];
+            let positive = x > 0.0;
+            let slope = if positive { l[0][i] } else { l[1][i] };
+            let intercept = x * if positive { l[2][i] } else { l[3][i] };
+            let new = x * slope;
+            a[i] = new;
+            t_sum[i] += intercept;
+            t_size[i] += intercept.abs();
+            b_sum[i] += new * l[4][i];
+            w_sum[i] += new.abs() * l[5][i];
+        }
+    };
+    let (a, a_rest) = row.as_chunks_mut::<L>();
+    let (l0, r0) = lines.slope_lo.as_chunks::<L>();
+    let (l1, r1) = lines.slope_up.as_chunks::<L>();
+    let (l2, r2) = lines.icpt_lo.as_chunks::<L>();
+    let (l3, r3) = lines.icpt_up.as_chunks::<L>();
+    let (l4, r4) = lines.bias.as_chunks::<L>();
+    let (l5, r5) = lines.budget.as_chunks::<L>();
+    for ((((((a, l0), l1), l2), l3), l4), l5) in
+        a.iter_mut().zip(l0).zip(l1).zip(l2).zip(l3).zip(l4).zip(l5)
+    {
+        step(a, [l0, l1, l2, l3, l4, l5]);
+    }
+    if !a_rest.is_empty() {
+        let mut a = pad(a_rest);
+        step(&mut a, [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4), &pad(r5)]);
+        for (to, from) in a_rest.iter_mut().zip(a) {
+            *to = from;
+        }
+    }
+    RelaxSums {
+        intercept: tree(t_sum),
+        intercept_size: tree(t_size),
+        bias: tree(b_sum),
+        budget: tree(w_sum),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_by_hand() {
+        let w = [1.0f32, -2.0, 3.0, 0.5, -1.0];
+        let m = [2.0f32, 1.0, -1.0, 4.0, 0.0];
+        let r = [0.5f32, 0.25, 1.0, 0.0, 3.0];
+        for sums in [
+            box_sums::<1, f32>(&w, &m, &r),
+            box_sums::<4, f32>(&w, &m, &r),
+            box_sums::<16, f32>(&w, &m, &r),
+        ] {
+            assert_eq!(sums, BoxSums { centre: -1.0, radius: 7.0, size: 9.0 });
+        }
+        assert_eq!(dot::<4, f32>(&w, &m), -1.0);
+        assert_eq!(norms::<4, f32>(&w), (15.25, 3.0));
+        let h = w.map(f16::from_f32);
+        assert_eq!(dot::<4, f16>(&h, &m), -1.0);
+    }
+
+    #[test]
+    fn nan_survives_every_sum() {
+        for at in 0..5 {
+            let mut w = [1.0f32; 5];
+            w[at] = f32::NAN;
+            let (squares, largest) = norms::<4, f32>(&w);
+            assert!(squares.is_nan() && largest.is_nan(), "{at}");
+            assert!(dot::<4, f32>(&w, &[0.0; 5]).is_nan());
+        }
+    }
+
+    #[test]
+    fn relax_takes_the_line_by_sign() {
+        let lines = Lines {
+            slope_lo: &[1.0, 0.0, 0.0],
+            slope_up: &[1.0, 0.5, 0.25],
+            icpt_lo: &[0.0, 0.0, -1.0],
+            icpt_up: &[0.0, 2.0, 1.0],
+            bias: &[1.0, 1.0, 1.0],
+            budget: &[1.0, 10.0, 100.0],
+        };
+        let mut row = [2.0, -4.0, 3.0];
+        let sums = relax::<2>(&mut row, 1.0, &lines);
+        assert_eq!(row, [2.0, -2.0, 0.0]);
+        assert_eq!(
+            sums,
+            RelaxSums { intercept: -11.0, intercept_size: 11.0, bias: 0.0, budget: 22.0 }
+        );
+        let mut row = [2.0, -4.0, 3.0];
+        let sums = relax::<2>(&mut row, -1.0, &lines);
+        assert_eq!(row, [-2.0, 0.0, -0.75]);
+        assert_eq!(
+            sums,
+            RelaxSums { intercept: -3.0, intercept_size: 3.0, bias: -2.75, budget: 77.0 }
+        );
+    }
+
+    #[test]
+    fn depth_counts_product_lane_and_tree() {
+        assert_eq!(depth(0, 1), 1);
+        assert_eq!(depth(5, 1), 6);
+        assert_eq!(depth(16, 8), 1 + 2 + 3);
+        assert_eq!(depth(17, 8), 1 + 3 + 3);
+    }
+}

@@ -1,0 +1,97 @@
+//! The two lines that bound an activation over an interval.
+//!
+//! For `z` in `[lo, hi]`: `slope_lo*z + icpt_lo <= sigma(z) <= slope_up*z + icpt_up`. Slopes may be
+//! any floats of their range; intercepts are chosen after them, rounded outward
+//! (`soundness.md` 4).
+
+mod piecewise;
+
+use crate::model::Activation;
+use crate::num::{mul_down, mul_up};
+
+/// The slope of the lower line of an unstable ReLU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LowerSlope {
+    /// 1 if `hi >= -lo`, else 0: the smaller area (CROWN-Ada, paper 003 section 3.2).
+    #[default]
+    Adaptive,
+    /// 0, or the leaky ReLU's own slope.
+    Zero,
+    /// 1.
+    One,
+    /// The upper line's slope (Fast-Lin, paper 003 section 3.2): both walks share coefficients.
+    SameAsUpper,
+}
+
+/// Two lines, see the module.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relaxation {
+    /// Slope of the lower line.
+    pub slope_lo: f32,
+    /// Intercept of the lower line.
+    pub icpt_lo: f32,
+    /// Slope of the upper line.
+    pub slope_up: f32,
+    /// Intercept of the upper line.
+    pub icpt_up: f32,
+}
+
+impl Relaxation {
+    /// `sigma(z) = slope*z` on the whole interval.
+    const fn linear(slope: f32) -> Self {
+        Self { slope_lo: slope, icpt_lo: 0.0, slope_up: slope, icpt_up: 0.0 }
+    }
+
+    /// Whether the activation is 0 on the whole interval.
+    pub fn is_dead(&self) -> bool {
+        self.slope_lo == 0.0 && self.slope_up == 0.0 && self.icpt_lo == 0.0 && self.icpt_up == 0.0
+    }
+
+    /// Whether both walks multiply a coefficient by the same slope.
+    pub fn is_shared(&self) -> bool {
+        self.slope_lo == self.slope_up
+    }
+
+    /// Whether multiplying by the slopes is exact: each is 0 or 1.
+    pub fn is_exact(&self) -> bool {
+        let unit = |s: f32| s == 0.0 || s == 1.0;
+        unit(self.slope_lo) && unit(self.slope_up)
+    }
+}
+
+/// The lines of `activation` over `[lo, hi]`, both finite.
+///
+/// Stable neurons get the line they are: slope 1 or 0 (or the leak), intercept 0, exactly.
+pub fn relax(activation: Activation, lo: f32, hi: f32, lower: LowerSlope) -> Relaxation {
+    match activation {
+        Activation::Identity => Relaxation::linear(1.0),
+        Activation::Relu => piecewise::relax(0.0, lo, hi, lower),
+        Activation::LeakyRelu(slope) => piecewise::relax(slope, lo, hi, lower),
+    }
+}
+
+/// Whether `activation` is not one line over `[lo, hi]`, so that tighter ends would help.
+pub fn is_unstable(activation: Activation, lo: f32, hi: f32) -> bool {
+    match activation {
+        Activation::Identity => false,
+        Activation::Relu => lo < 0.0 && hi > 0.0,
+        Activation::LeakyRelu(slope) => slope != 1.0 && lo < 0.0 && hi > 0.0,
+    }
+}
+
+/// Ends of `sigma([lo, hi])`, rounded outward; they also cover [`Activation::apply`] as it rounds.
+pub fn range(activation: Activation, lo: f32, hi: f32) -> (f32, f32) {
+    match activation {
+        Activation::Identity => (lo, hi),
+        Activation::Relu => (positive(lo), positive(hi)),
+        Activation::LeakyRelu(slope) => (
+            if lo < 0.0 { mul_down(slope, lo) } else { lo },
+            if hi < 0.0 { mul_up(slope, hi) } else { hi },
+        ),
+    }
+}
+
+/// `max(x, 0)`, NaN kept.
+fn positive(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
