@@ -16,7 +16,7 @@ mod workspace;
 
 pub use arithmetic::{Arithmetic, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
-pub use propagate::{Bounds, lower_bounds};
+pub use propagate::{Bounds, dense_macs, lower_bounds};
 pub use workspace::{Size, StaticWorkspace, Workspace};
 
 use crate::region::RegionError;
@@ -33,6 +33,13 @@ pub enum Method {
     FastLin,
     /// Back-substitution everywhere with [`LowerSlope`] (CROWN; paper 003, theorem 3.2).
     Crown,
+}
+
+impl Method {
+    /// Whether intermediate bounds are back-substituted.
+    pub const fn walks_neurons(self) -> bool {
+        matches!(self, Method::FastLin | Method::Crown)
+    }
 }
 
 /// What the bounds shall cover.
@@ -78,11 +85,6 @@ impl Options {
     /// The lower slope that the method uses.
     pub(crate) fn slope(&self) -> LowerSlope {
         if self.method == Method::FastLin { LowerSlope::SameAsUpper } else { self.lower }
-    }
-
-    /// Whether intermediate bounds are back-substituted.
-    pub(crate) fn walks_neurons(&self) -> bool {
-        matches!(self.method, Method::FastLin | Method::Crown)
     }
 }
 

@@ -72,7 +72,7 @@ pub fn lower_bounds<'w, A: Arithmetic>(
     let out = out.get_mut(..rows).ok_or(Error::Workspace)?;
     out.fill(f32::NEG_INFINITY);
     let (mut state, mut scratch) = carve(model, options, workspace).ok_or(Error::Workspace)?;
-    let mut work = Work { dense_macs: dense_macs(model, options, rows), ..Work::default() };
+    let mut work = Work { dense_macs: dense_macs(model, options.method, rows), ..Work::default() };
     region.enclose(scratch.input.0, scratch.input.1);
 
     for k in 0..model.depth() {
@@ -98,7 +98,7 @@ pub fn lower_bounds<'w, A: Arithmetic>(
         )?;
         work.row_macs += macs;
         let linear = layer.activation == Activation::Identity && !options.every_neuron;
-        if k > 0 && options.walks_neurons() && !linear {
+        if k > 0 && options.method.walks_neurons() && !linear {
             let task = Task { model, region, options, k, layer };
             task.tighten(arith, &mut state, &mut scratch, &mut work)?;
         }
@@ -153,7 +153,7 @@ fn carve<'w>(
     let rad = floats.take(width)?;
     let mass = floats.take(width)?;
     let candidates = indices.take(width)?;
-    let sides = if options.walks_neurons() { 2 } else { 1 };
+    let sides = if options.method.walks_neurons() { 2 } else { 1 };
     let fit = (floats.0.len() / (2 * width + 1) / sides).min(indices.0.len());
     let block = fit.min(width.max(model.outputs()));
     if block == 0 {
@@ -208,15 +208,17 @@ fn start(
     Ok(())
 }
 
-/// What back-substituting every neuron on both sides, and the specification, takes densely.
-fn dense_macs(model: &Model<'_>, options: &Options, rows: usize) -> u64 {
+/// Multiply-adds that a method takes densely: both sides of every hidden neuron back-substituted
+/// through all layers below it (for the methods that do so), and `rows` specification rows; for
+/// intervals, centre and radius of every layer.
+pub fn dense_macs(model: &Model<'_>, method: Method, rows: usize) -> u64 {
     let mut sum = 0u64;
     let mut below = 0u64;
     for (k, layer) in model.layers().enumerate() {
-        if k > 0 && options.walks_neurons() && k + 1 < model.depth() {
+        if k > 0 && method.walks_neurons() && k + 1 < model.depth() {
             sum += 2 * layer.rows as u64 * below;
         }
         below += layer.rows as u64 * layer.cols as u64;
     }
-    if options.method == Method::Ibp { sum + 2 * below } else { sum + rows as u64 * below }
+    if method == Method::Ibp { 2 * below } else { sum + rows as u64 * below }
 }
