@@ -1,0 +1,40 @@
+//! What users look at: tables, JSON lines, CSV, plots.
+//!
+//! The writers take any [`std::io::Write`] and hand its errors back; [`mod@file`] opens what they write
+//! to and names it in the error.
+
+pub mod csv;
+mod curve;
+pub mod file;
+pub mod jsonl;
+pub mod plot;
+pub mod record;
+mod summary;
+pub mod table;
+
+pub use curve::Curve;
+pub use file::Sink;
+pub use plot::Plot;
+pub use record::{Record, Verdict};
+pub use summary::Summary;
+
+/// What a run was: the head of its table and the title of its plot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heading {
+    /// The model file's name.
+    pub model: String,
+    /// The data file's name.
+    pub data: String,
+    /// `certify` or `radius`.
+    pub what: String,
+    /// `linf`, `l2` or `l1`.
+    pub norm: String,
+    /// The radius asked for (`certify` only).
+    pub epsilon: Option<f64>,
+    /// The method asked for.
+    pub method: String,
+    /// `real` or `deployed`.
+    pub semantics: String,
+    /// `cpu`, or the adapter's name.
+    pub backend: String,
+}

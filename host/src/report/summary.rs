@@ -1,0 +1,89 @@
+//! Counts and averages over a run.
+
+use super::record::{Record, Verdict};
+
+/// What a run's records amount to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// All samples.
+    pub samples: usize,
+    /// Proved.
+    pub certified: usize,
+    /// Violated by a replayed input.
+    pub falsified: usize,
+    /// Neither.
+    pub unknown: usize,
+    /// Wrong already at the centre.
+    pub misclassified: usize,
+    /// Mean and median radius over the samples that have one, and their number.
+    pub radius: Option<(f64, f64, usize)>,
+    /// Mean and median seconds per instance, and the sum.
+    pub seconds: Option<(f64, f64, f64)>,
+}
+
+impl Summary {
+    /// Sums up `records`.
+    pub fn of(records: &[Record]) -> Self {
+        let count = |v| records.iter().filter(|r| r.verdict == v).count();
+        let radii: Vec<f64> = records.iter().filter_map(|r| r.radius).collect();
+        let seconds: Vec<f64> = records.iter().map(|r| r.seconds).collect();
+        Summary {
+            samples: records.len(),
+            certified: count(Verdict::Certified),
+            falsified: count(Verdict::Falsified),
+            unknown: count(Verdict::Unknown),
+            misclassified: count(Verdict::Misclassified),
+            radius: average(&radii).map(|(mean, median, _)| (mean, median, radii.len())),
+            seconds: average(&seconds),
+        }
+    }
+
+    /// `n` as a share of all samples in percent; 0 where there are none.
+    pub fn percent(&self, n: usize) -> f64 {
+        if self.samples == 0 { 0.0 } else { 100.0 * n as f64 / self.samples as f64 }
+    }
+}
+
+/// Mean, median and sum.
+fn average(values: &[f64]) -> Option<(f64, f64, f64)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    let upper = *sorted.get(half)?;
+    let median = if sorted.len() % 2 == 1 { upper } else { (sorted[half - 1] + upper) / 2.0 };
+    let sum: f64 = sorted.iter().sum();
+    Some((sum / sorted.len() as f64, median, sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::record::tests::record;
+
+    #[test]
+    fn counts_and_averages() {
+        let with = |verdict, radius| Record { verdict, radius, ..record(0) };
+        let records = [
+            with(Verdict::Certified, Some(0.1)),
+            with(Verdict::Certified, Some(0.2)),
+            with(Verdict::Certified, Some(0.6)),
+            with(Verdict::Unknown, Some(0.0)),
+            with(Verdict::Misclassified, None),
+        ];
+        let s = Summary::of(&records);
+        assert_eq!(
+            (s.samples, s.certified, s.falsified, s.unknown, s.misclassified),
+            (5, 3, 0, 1, 1)
+        );
+        let (mean, median, of) = s.radius.unwrap();
+        assert!((mean - 0.225).abs() < 1e-15 && (median - 0.15).abs() < 1e-15 && of == 4);
+        assert_eq!(s.seconds, Some((0.25, 0.25, 1.25)));
+        assert_eq!(s.percent(3), 60.0);
+    }
+
+    #[test]
+    fn nothing_has_no_average() {
+        let s = Summary::of(&[]);
+        assert_eq!((s.radius, s.seconds, s.percent(0)), (None, None, 0.0));
+    }
+}
