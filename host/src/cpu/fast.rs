@@ -1,0 +1,222 @@
+//! The engine's [`Arithmetic`] with vectorised row sums and a GEMM from a library.
+
+use std::sync::OnceLock;
+
+use certus_engine::bounds::{Arithmetic, Product};
+use certus_engine::model::Row;
+use certus_engine::num::sums::{self, BoxSums, Element, Lines, RelaxSums};
+use half::f16;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
+use rayon::prelude::*;
+
+/// Lanes of the row sums.
+const LANES: usize = 32;
+
+/// Depth of one call of the GEMM: sums of this many terms are added to the result one after the
+/// other, so that a term of `n` passes through `SLICE + n/SLICE` roundings, not through `n`.
+pub const SLICE: usize = 64;
+
+/// Products of fewer multiply-adds than this stay on one core.
+const PARALLEL_MACS: usize = 4 << 20;
+
+/// The arithmetic of the host. Keeps the live rows and columns of each layer's weights gathered
+/// until they change: one copy serves every walk through the layer.
+#[derive(Debug)]
+pub struct Fast {
+    arch: pulp::Arch,
+    gathered: Vec<Vec<f32>>,
+    parallel: bool,
+    sliced: bool,
+}
+
+impl Fast {
+    /// For models of `depth` layers; `parallel` spreads large products over the cores.
+    pub fn new(depth: usize, parallel: bool) -> Self {
+        Self {
+            arch: pulp::Arch::new(),
+            gathered: vec![Vec::new(); depth],
+            parallel,
+            sliced: is_sliced(),
+        }
+    }
+}
+
+/// Runs one of the engine's sums with the widest instructions that the processor has.
+macro_rules! dispatch {
+    ($name:ident<$($life:lifetime)?; $($t:ident)?>($($field:ident: $type:ty),*) -> $out:ty, $body:expr) => {
+        struct $name<$($life,)? $($t)?> { $($field: $type),* }
+        impl<$($life,)? $($t: Element)?> pulp::NullaryFnOnce for $name<$($life,)? $($t)?> {
+            type Output = $out;
+            // Only what is inlined here is compiled with those instructions.
+            #[inline(always)]
+            fn call(self) -> $out {
+                let Self { $($field),* } = self;
+                $body
+            }
+        }
+    };
+}
+
+dispatch!(BoxCall<'a; T>(row: &'a [T], mid: &'a [f32], rad: &'a [f32]) -> BoxSums,
+    sums::box_sums::<LANES, T>(row, mid, rad));
+dispatch!(DotCall<'a; T>(row: &'a [T], x: &'a [f32]) -> f32, sums::dot::<LANES, T>(row, x));
+dispatch!(NormCall<'a; T>(row: &'a [T]) -> (f32, f32), sums::norms::<LANES, T>(row));
+dispatch!(RelaxCall<'a;>(row: &'a mut [f32], sign: f32, lines: &'a Lines<'a>) -> RelaxSums,
+    sums::relax::<LANES>(row, sign, lines));
+
+impl Arithmetic for Fast {
+    fn row_depth(&self, n: usize) -> u32 {
+        sums::depth(n, LANES)
+    }
+
+    fn product_depth(&self, n: usize) -> u32 {
+        if self.sliced {
+            (SLICE.min(n) + n.div_ceil(SLICE) + 1) as u32
+        } else {
+            // Any order: each term, and what the result held before.
+            n as u32 + 1
+        }
+    }
+
+    fn box_sums(&self, row: Row<'_>, mid: &[f32], rad: &[f32]) -> BoxSums {
+        match row {
+            Row::F32(row) => self.arch.dispatch(BoxCall { row, mid, rad }),
+            Row::F16(row) => self.arch.dispatch(BoxCall::<f16> { row, mid, rad }),
+        }
+    }
+
+    fn dot(&self, row: Row<'_>, x: &[f32]) -> f32 {
+        match row {
+            Row::F32(row) => self.arch.dispatch(DotCall { row, x }),
+            Row::F16(row) => self.arch.dispatch(DotCall::<f16> { row, x }),
+        }
+    }
+
+    fn norms(&self, row: Row<'_>) -> (f32, f32) {
+        match row {
+            Row::F32(row) => self.arch.dispatch(NormCall { row }),
+            Row::F16(row) => self.arch.dispatch(NormCall::<f16> { row }),
+        }
+    }
+
+    fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
+        self.arch.dispatch(RelaxCall { row, sign, lines })
+    }
+
+    fn forget(&mut self, layer: usize) {
+        // A layer's columns are the live neurons of the one before.
+        for gathered in self.gathered.iter_mut().skip(layer).take(2) {
+            gathered.clear();
+        }
+    }
+
+    fn product(&mut self, p: &Product<'_>, out: &mut [f32]) {
+        let width = p.width();
+        let rows = p.rows;
+        if rows == 0 || width == 0 {
+            return;
+        }
+        let out = &mut out[..rows * width];
+        if p.inner == 0 {
+            if !p.accumulate {
+                out.fill(0.0);
+            }
+            return;
+        }
+        let weights = &mut self.gathered[p.layer];
+        if weights.is_empty() {
+            gather(p, weights);
+        }
+        let weights = &weights[p.from * width..(p.from + p.inner) * width];
+        let weights = ArrayView2::from_shape((p.inner, width), weights).expect("inner x width");
+        let one = |first: usize, out: &mut [f32]| {
+            let count = out.len() / width;
+            // The last row may end before its stride does.
+            let a = &p.a[first * p.stride..];
+            let strides = ndarray::ShapeBuilder::strides((count, p.inner), (p.stride, 1));
+            let a = ArrayView2::from_shape(strides, a).expect("rows within the block");
+            let out = ArrayViewMut2::from_shape((count, width), out).expect("rows x width");
+            sliced_product(a, weights, out, p.accumulate);
+        };
+        if self.parallel && rows * width * p.inner >= PARALLEL_MACS {
+            let share = rows.div_ceil(rayon::current_num_threads()).max(8);
+            out.par_chunks_mut(share * width).enumerate().for_each(|(i, out)| one(i * share, out));
+        } else {
+            one(0, out);
+        }
+    }
+}
+
+/// Copies the live rows and columns of the layer's weights.
+fn gather(p: &Product<'_>, out: &mut Vec<f32>) {
+    out.resize(p.live.len() * p.width(), 0.0);
+    for (row, i) in out.chunks_exact_mut(p.width()).zip(p.live) {
+        p.weights.row(*i as usize).gather(p.columns, row);
+    }
+}
+
+/// `out (+)= a * w` in slices of [`SLICE`] inner entries.
+fn sliced_product(
+    a: ArrayView2<'_, f32>,
+    w: ArrayView2<'_, f32>,
+    mut out: ArrayViewMut2<'_, f32>,
+    accumulate: bool,
+) {
+    let inner = w.nrows();
+    let mut from = 0;
+    while from < inner {
+        let to = (from + SLICE).min(inner);
+        let beta = if accumulate || from > 0 { 1.0 } else { 0.0 };
+        let part = Slice::from(from..to);
+        let (a, w) = (a.slice_axis(Axis(1), part), w.slice_axis(Axis(0), part));
+        general_mat_mul(1.0, &a, &w, beta, &mut out);
+        from = to;
+    }
+}
+
+/// Whether the GEMM sums a slice before it adds it to the result, on this machine's kernel: each
+/// slice below is 64 ones, which vanish one by one beside 2^24 but not together.
+///
+/// [`Arithmetic::product_depth`] rests on this; where it does not hold, on the any-order bound.
+fn is_sliced() -> bool {
+    static SLICED: OnceLock<bool> = OnceLock::new();
+    *SLICED.get_or_init(|| {
+        [(1, 1), (3, 5), (9, 17), (64, 64), (70, 333)].iter().all(|&(rows, cols)| {
+            let big = (1u32 << 24) as f32;
+            let inner = 3 * SLICE;
+            let a = ndarray::Array2::<f32>::ones((rows, inner));
+            let w = ndarray::Array2::<f32>::ones((inner, cols));
+            let mut out = ndarray::Array2::<f32>::from_elem((rows, cols), big);
+            sliced_product(a.view(), w.view(), out.view_mut(), true);
+            out.iter().all(|x| *x == big + inner as f32)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gemm_sums_slices_first() {
+        assert!(is_sliced());
+    }
+
+    #[test]
+    fn row_sums_agree_with_the_portable_ones_within_their_depth() {
+        use certus_engine::bounds::Portable;
+        let fast = Fast::new(1, false);
+        for n in [1usize, 3, 31, 33, 1000, 1025] {
+            let row: Vec<f32> = (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
+            let mid: Vec<f32> = (0..n).map(|i| ((i * 53 % 97) as f32 - 48.0) / 11.0).collect();
+            let rad = vec![0.125f32; n];
+            let a = fast.box_sums(Row::F32(&row), &mid, &rad);
+            let b = Portable.box_sums(Row::F32(&row), &mid, &rad);
+            let depth = fast.row_depth(n) + Portable.row_depth(n);
+            let budget = certus_engine::num::gamma(depth) * a.size * 1.01;
+            assert!((a.centre - b.centre).abs() <= budget, "{n}");
+            assert!((a.radius - b.radius).abs() <= budget);
+        }
+    }
+}

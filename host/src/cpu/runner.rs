@@ -1,0 +1,110 @@
+//! One thread's bounds: the engine with memory of its own, reused from call to call.
+
+use certus_engine::bounds::{
+    self, Error, Method, Options, Size, Work, Workspace, argmax, forward, lower_bounds,
+};
+use certus_engine::model::Model;
+use certus_engine::region::Region;
+use certus_engine::spec::Spec;
+
+use super::Fast;
+
+/// Neurons of a block: enough for the GEMM to run at speed, little enough for the cache.
+const BLOCK: usize = 512;
+
+/// Bounds of one model, with the working memory they need.
+#[derive(Debug)]
+pub struct Runner<'m> {
+    model: Model<'m>,
+    arith: Fast,
+    floats: Vec<f32>,
+    indices: Vec<u32>,
+}
+
+/// Bounds with what was known on the way.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Lower bound of each specification row.
+    pub lower: Vec<f32>,
+    /// Pre-activation ends of each layer.
+    pub layers: Vec<Vec<(f32, f32)>>,
+    /// Counted work.
+    pub work: Work,
+}
+
+impl<'m> Runner<'m> {
+    /// For `model`; `parallel` if this is the only runner and may use all cores.
+    pub fn new(model: Model<'m>, parallel: bool) -> Self {
+        let size = Size::of(&model, Method::Crown, BLOCK.min(model.width()));
+        Self {
+            model,
+            arith: Fast::new(model.depth(), parallel),
+            floats: vec![0.0; size.floats],
+            indices: vec![0; size.indices],
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// Lower bounds of the rows of `spec` over `region` into `out`, see
+    /// [`certus_engine::bounds::lower_bounds`].
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn lower_bounds(
+        &mut self,
+        region: &Region<'_>,
+        spec: &Spec<'_>,
+        options: &Options,
+        out: &mut Vec<f32>,
+    ) -> Result<Work, Error> {
+        out.resize(spec.count(self.model.outputs()), 0.0);
+        Ok(self.run(region, spec, options, out)?.work)
+    }
+
+    /// As [`Runner::lower_bounds`], with the pre-activation bounds of every layer.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn report(
+        &mut self,
+        region: &Region<'_>,
+        spec: &Spec<'_>,
+        options: &Options,
+    ) -> Result<Report, Error> {
+        let mut lower = vec![0.0; spec.count(self.model.outputs())];
+        let model = self.model;
+        let found = self.run(region, spec, options, &mut lower)?;
+        let mut ends = found.lo.iter().copied().zip(found.hi.iter().copied());
+        let layers = model.layers().map(|layer| ends.by_ref().take(layer.rows).collect());
+        let (layers, work) = (layers.collect(), found.work);
+        Ok(Report { lower, layers, work })
+    }
+
+    fn run(
+        &mut self,
+        region: &Region<'_>,
+        spec: &Spec<'_>,
+        options: &Options,
+        out: &mut [f32],
+    ) -> Result<bounds::Bounds<'_>, Error> {
+        let workspace = Workspace { floats: &mut self.floats, indices: &mut self.indices };
+        lower_bounds(&mut self.arith, &self.model, region, spec, options, workspace, out)
+    }
+
+    /// The outputs at `x` in f32, as deployed.
+    pub fn forward(&mut self, x: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; self.model.outputs()];
+        let done = forward(&self.arith, &self.model, x, &mut self.floats, &mut out);
+        debug_assert!(done.is_some(), "x has the model's inputs, and the workspace is larger");
+        out
+    }
+
+    /// The class with the largest output at `x`; `None` if an output is NaN.
+    pub fn predict(&mut self, x: &[f32]) -> Option<usize> {
+        argmax(&self.forward(x))
+    }
+}

@@ -1,0 +1,13 @@
+//! The host side of Certus: models and data in, verdicts out.
+
+pub mod blob;
+pub mod cli;
+pub mod cpu;
+pub mod dataset;
+pub mod error;
+pub mod import;
+pub mod network;
+pub mod question;
+pub mod radius;
+pub mod report;
+pub mod run;

@@ -1,0 +1,5 @@
+//! The `certus` command.
+
+fn main() -> std::process::ExitCode {
+    certus::cli::main()
+}

@@ -1,0 +1,95 @@
+//! The largest certified radius, by bisection on a grid.
+
+/// How fine, and how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Search {
+    /// Radii tried are whole multiples of this; the result is within one of the largest that
+    /// certifies (where certifying is monotone in the radius).
+    pub tolerance: f64,
+    /// Most radii tried.
+    pub budget: usize,
+    /// Where to begin; changes how many radii are tried, not the result.
+    pub start: f64,
+}
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Largest radius that was certified, 0 if none was.
+    pub radius: f64,
+    /// Radii tried.
+    pub tried: usize,
+    /// Whether the budget ended the search before the tolerance was reached.
+    pub cut: bool,
+}
+
+/// Largest multiple of the tolerance, up to 2^40 of them.
+const LARGEST: u64 = 1 << 40;
+
+impl Search {
+    /// Finds the largest radius for which `certified` says so: gallops from the start until the
+    /// answer changes, then bisects.
+    pub fn run(&self, mut certified: impl FnMut(f64) -> bool) -> Found {
+        let mut found = Found::default();
+        // `certified(low)` holds (0 is not tried), `certified(high)` does not.
+        let (mut low, mut high) = (0u64, None);
+        let mut next = ((self.start / self.tolerance) as u64).clamp(1, LARGEST);
+        let mut step = 2u64;
+        while high.is_none_or(|high| high - low > 1) {
+            if found.tried == self.budget {
+                found.cut = true;
+                break;
+            }
+            found.tried += 1;
+            if certified(next as f64 * self.tolerance) {
+                low = next;
+                if low == LARGEST {
+                    break;
+                }
+            } else {
+                high = Some(next);
+            }
+            next = match (low, high) {
+                (0, Some(high)) => (high / step).max(1),
+                (low, None) => low.saturating_mul(step).min(LARGEST),
+                (low, Some(high)) => low + (high - low) / 2,
+            };
+            // Gallop faster the further off the start was.
+            step = (step * 2).min(1 << 20);
+        }
+        found.radius = low as f64 * self.tolerance;
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_threshold_from_any_start() {
+        for threshold in [0.0, 0.4, 1.0, 3.0, 17.5, 1000.0, 123_456.7] {
+            for start in [0.0, 1.0, 30.0, 1e5] {
+                let search = Search { tolerance: 0.25, budget: 100, start };
+                let found = search.run(|radius| radius <= threshold);
+                assert_eq!(found.radius, (threshold / 0.25f64).floor() * 0.25, "{start}");
+                assert!(!found.cut && found.tried < 60);
+            }
+        }
+    }
+
+    #[test]
+    fn a_budget_ends_it_below_the_threshold() {
+        let search = Search { tolerance: 1e-9, budget: 5, start: 1.0 };
+        let found = search.run(|radius| radius <= 100.0);
+        assert!(found.cut && found.tried == 5 && found.radius <= 100.0 && found.radius > 0.0);
+        let found = Search { budget: 0, ..search }.run(|_| true);
+        assert!(found.cut && found.radius == 0.0);
+    }
+
+    #[test]
+    fn without_end_it_stops() {
+        let search = Search { tolerance: 1.0, budget: 1000, start: 1.0 };
+        assert_eq!(search.run(|_| true).radius, LARGEST as f64);
+    }
+}
