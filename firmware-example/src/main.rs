@@ -1,0 +1,20 @@
+//! The engine linked into a program for a Cortex-M4F. It does nothing with it yet.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::panic::PanicInfo;
+
+use certus_engine::model::Activation;
+use cortex_m_rt::entry;
+
+#[entry]
+fn main() -> ! {
+    black_box(Activation::Relu);
+    loop {}
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    loop {}
+}

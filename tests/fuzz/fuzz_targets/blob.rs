@@ -1,0 +1,100 @@
+//! Any bytes as a model blob: refused, or every accessor keeps what the check promised.
+//!
+//! The first byte says how much is put right before, since no search finds a CRC: nothing (twice
+//! as likely), the header, or the header and the layout of the layers.
+#![no_main]
+
+use certus_engine::model::blob::{self, ENTRY_WORDS, HEADER_WORDS};
+use certus_engine::model::{Model, Row};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&mode, bytes)) = data.split_first() else { return };
+    let unaligned = Model::from_bytes(bytes).is_ok();
+
+    let quads = bytes.chunks_exact(4);
+    let whole = quads.remainder().is_empty();
+    let mut words: Vec<u32> = quads.map(|q| u32::from_le_bytes([q[0], q[1], q[2], q[3]])).collect();
+    if unaligned {
+        assert!(whole && Model::from_words(&words).is_ok(), "two answers to the same bytes");
+    }
+    if words.len() >= HEADER_WORDS {
+        match mode % 4 {
+            2 => right_header(&mut words),
+            3 => {
+                right_layout(&mut words);
+                right_header(&mut words);
+            }
+            _ => {}
+        }
+    }
+    if let Ok(model) = Model::from_words(&words) {
+        walk(&model);
+    }
+});
+
+/// Magic, version, length and CRC.
+fn right_header(words: &mut [u32]) {
+    words[0] = blob::MAGIC;
+    words[1] = blob::VERSION;
+    words[2] = words.len() as u32;
+    words[blob::CRC_WORD] = blob::crc(words);
+}
+
+/// Small widths that fit each other, offsets as the format wants them, and the length they give.
+fn right_layout(words: &mut Vec<u32>) {
+    let layers = words[4] as usize % 4 + 1;
+    let mut at = blob::align(HEADER_WORDS + layers * ENTRY_WORDS);
+    words.resize(words.len().max(at), 0);
+    let mut cols = words[5] % 8 + 1;
+    (words[4], words[5], words[7]) = (layers as u32, cols, 0);
+    for k in 0..layers {
+        let entry = &mut words[HEADER_WORDS + k * ENTRY_WORDS..][..ENTRY_WORDS];
+        let rows = entry[0] % 8 + 1;
+        let kind = entry[2] >> 16;
+        let bias = blob::align(at + blob::weight_words(rows as usize, cols as usize, kind));
+        (entry[0], entry[1], entry[4], entry[5]) = (rows, cols, at as u32, bias as u32);
+        at = blob::align(bias + rows as usize);
+        cols = rows;
+    }
+    words[6] = cols;
+    words.resize(at, 0);
+}
+
+/// Calls every accessor of a checked model.
+fn walk(model: &Model<'_>) {
+    let layers = model.layers();
+    assert!(layers.len() == model.depth() && model.depth() > 0);
+    assert!(model.layer(model.depth()).is_none() && model.rows(model.depth()) == 0);
+    let (mut cols, mut neurons, mut width) = (model.inputs(), 0, model.inputs());
+    for (k, layer) in layers.enumerate() {
+        assert!(layer.cols == cols && layer.rows == model.rows(k) && layer.rows > 0);
+        assert!(layer.bias.len() == layer.rows && layer.bias.iter().all(|b| b.is_finite()));
+        assert!((0.0..=1.0).contains(&layer.weight_error));
+        assert!(layer.bias_error >= 0.0 && layer.bias_error.is_finite());
+        assert!(!layer.activation.apply(-1.0).is_nan());
+        let mut gathered = vec![0.0; layer.cols];
+        for i in 0..layer.rows {
+            let row = layer.row(i);
+            assert_eq!(length(&row), layer.cols);
+            row.gather(None, &mut gathered);
+            for (j, weight) in gathered.iter().enumerate() {
+                assert!(weight.is_finite() && weight.to_bits() == row.get(j).to_bits());
+            }
+            row.gather(Some(&[0, u32::MAX]), &mut gathered);
+            assert_eq!(row.get(layer.cols), 0.0);
+        }
+        assert_eq!(length(&layer.row(layer.rows)), 0);
+        cols = layer.rows;
+        neurons += layer.rows;
+        width = width.max(layer.rows);
+    }
+    assert!(model.outputs() == cols && model.neurons() == neurons && model.width() == width);
+}
+
+fn length(row: &Row<'_>) -> usize {
+    match row {
+        Row::F32(weights) => weights.len(),
+        Row::F16(weights) => weights.len(),
+    }
+}

@@ -1,0 +1,127 @@
+//! What `certus-engine` promises: few dependencies, no std, no heap, no unsafe code.
+
+use std::fs;
+
+use crate::context::Context;
+use crate::process::capture;
+use crate::sources;
+
+/// What the engine may name in its manifest.
+const DIRECT: [&str; 4] = ["bytemuck", "half", "heapless", "libm"];
+/// What comes with those and runs on the device.
+const INDIRECT: [&str; 5] = ["byteorder", "cfg-if", "hash32", "stable_deref_trait", "zerocopy"];
+/// What a line of the engine may not say outside its tests.
+const FORBIDDEN: [&str; 5] =
+    ["extern crate alloc", "extern crate std", "std::", "alloc::", "unsafe "];
+
+/// Only the crates above, none of them with `std` or `alloc` switched on.
+pub fn dependencies(context: &Context) -> Result<String, String> {
+    let direct = tree(context, &["--depth", "1"])?;
+    if let Some(name) = direct.iter().find(|name| !DIRECT.contains(&name.as_str())) {
+        return Err(format!("{name}: not one of {DIRECT:?}"));
+    }
+    let all = tree(context, &[])?;
+    if let Some(name) = all.iter().find(|n| !DIRECT.contains(&&***n) && !INDIRECT.contains(&&***n))
+    {
+        return Err(format!(
+            "{name}: came in with another crate; is it light, and without a heap?"
+        ));
+    }
+    let features = capture(&mut context.cargo(&[
+        "tree",
+        "--quiet",
+        "--package",
+        "certus-engine",
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--format",
+        "{p} [{f}]",
+    ]))?;
+    for line in features.lines() {
+        let list = line.rsplit_once('[').map_or("", |(_, list)| list);
+        if list
+            .trim_end_matches([']', '(', '*', ')', ' '])
+            .split(',')
+            .any(|f| f == "std" || f == "alloc")
+        {
+            return Err(format!("a heap or std: {line}"));
+        }
+    }
+    Ok(direct.join(", "))
+}
+
+fn tree(context: &Context, more: &[&str]) -> Result<Vec<String>, String> {
+    let mut command = context.cargo(&[
+        "tree",
+        "--quiet",
+        "--package",
+        "certus-engine",
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+    ]);
+    let lines = capture(command.args(more))?;
+    let mut names: Vec<String> =
+        lines.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect();
+    names.retain(|name| name != "certus-engine");
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// `no_std` at the top, `unsafe_code` forbidden, and no mention of std, alloc or unsafe.
+pub fn sources(context: &Context) -> Result<String, String> {
+    let read = |name: &str| {
+        fs::read_to_string(context.root.join(name)).map_err(|e| format!("{name}: {e}"))
+    };
+    let top = read("engine/src/lib.rs")?;
+    if !top.lines().any(|l| l == "#![no_std]" || l == "#![cfg_attr(not(test), no_std)]") {
+        return Err("engine/src/lib.rs: no #![no_std]".into());
+    }
+    let inherits = read("engine/Cargo.toml")?.contains("[lints]\nworkspace = true")
+        && read("Cargo.toml")?.contains("unsafe_code = \"forbid\"");
+    if !inherits && !top.contains("#![forbid(unsafe_code)]") {
+        return Err("engine: unsafe code is not forbidden".into());
+    }
+    let mut files = 0;
+    for file in sources::under(&context.root.join("engine/src"))? {
+        if file.file_name().is_some_and(|name| name == "tests.rs") {
+            continue; // compiled for tests only
+        }
+        files += 1;
+        let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        if let Some((number, line)) = offence(&text) {
+            return Err(format!("{}:{number}: {}", context.show(&file), line.trim()));
+        }
+    }
+    Ok(format!("{files} files"))
+}
+
+/// The first line, outside comments and up to the tests, with something forbidden.
+fn offence(text: &str) -> Option<(usize, &str)> {
+    let code = text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+    let mut code = code.map(|(at, line)| (at + 1, line));
+    code.find(|(_, line)| {
+        let line = line.split("//").next().unwrap_or(line);
+        FORBIDDEN.iter().any(|word| {
+            line.match_indices(word)
+                .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offence;
+
+    #[test]
+    fn finds_std_in_code_only() {
+        assert_eq!(offence("//! std::vec\nuse std::vec;\n"), Some((2, "use std::vec;")));
+        assert_eq!(offence("use heapless::Vec; // not alloc::vec\nmod not_std::x;"), None);
+        assert_eq!(offence("fn f() {}\n#[cfg(test)]\nmod tests { use std::vec; }"), None);
+        assert!(offence("let x = unsafe { y };").is_some());
+    }
+}

@@ -1,0 +1,84 @@
+//! Running other programs: shown as it runs, or captured.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+/// Says what is run, runs it with its output passed through, and wants status 0.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    announce(command);
+    let status =
+        command.stdin(Stdio::null()).status().map_err(|e| format!("{}: {e}", name(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{}: {status}", name(command))) }
+}
+
+/// As [`run`], and hands each line of standard output to `see` after printing it.
+pub fn run_seeing(command: &mut Command, mut see: impl FnMut(&str)) -> Result<(), String> {
+    announce(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("{}: {e}", name(command)))?;
+    if let Some(output) = child.stdout.take() {
+        let mut reader = BufReader::new(output);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+            let text = String::from_utf8_lossy(&line);
+            print!("{text}");
+            see(text.trim_end());
+            line.clear();
+        }
+    }
+    let status = child.wait().map_err(|e| format!("{}: {e}", name(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{}: {status}", name(command))) }
+}
+
+/// Runs quietly; standard output on success, the end of standard error otherwise.
+pub fn capture(command: &mut Command) -> Result<String, String> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("{}: {e}", name(command)))?;
+    let mut errors = child.stderr.take().ok_or("no pipe")?;
+    let errors = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = errors.read_to_end(&mut bytes);
+        bytes
+    });
+    let mut output = Vec::new();
+    let mut pipe = child.stdout.take().ok_or("no pipe")?;
+    pipe.read_to_end(&mut output).map_err(|e| format!("{}: {e}", name(command)))?;
+    let errors = errors.join().unwrap_or_default();
+    let status = child.wait().map_err(|e| format!("{}: {e}", name(command)))?;
+    if status.success() {
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    } else {
+        let errors = String::from_utf8_lossy(&errors);
+        let last: Vec<&str> = errors.lines().rev().take(3).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        Err(format!("{}: {status}: {}", name(command), last.join(" / ")))
+    }
+}
+
+/// Whether the program can be started and leaves with status 0.
+pub fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn announce(command: &Command) {
+    let words: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+    println!("$ {} {}", name(command), words.join(" "));
+}
+
+fn name(command: &Command) -> String {
+    let path = std::path::Path::new(command.get_program());
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,77 @@
+//! What the tests need beyond cargo, and how to get it: one table.
+
+use std::time::Instant;
+
+use crate::context::Context;
+use crate::{apt, mcu, process};
+
+/// Something that a step needs.
+pub struct Requirement {
+    /// Its name, by which a step asks for it.
+    pub name: &'static str,
+    /// Whether it is here.
+    pub check: fn(&Context) -> bool,
+    /// Gets it.
+    pub install: fn(&Context) -> Result<(), String>,
+}
+
+/// The linker-and-`core` for the microcontroller.
+pub const BARE_METAL: &str = "bare-metal target";
+/// What compiles the fuzzer's runtime.
+pub const CXX: &str = "C++ compiler";
+
+const TABLE: &[Requirement] = &[
+    Requirement { name: BARE_METAL, check: |c| mcu::find(c).is_some(), install: mcu::install },
+    Requirement {
+        name: CXX,
+        check: |_| process::succeeds("c++", &["--version"]),
+        install: |_| apt::install(&["g++"]),
+    },
+];
+
+/// Which requirements are met.
+pub struct Ready(Vec<(&'static str, Result<(), String>)>);
+
+impl Ready {
+    /// Checks those named and, where `install`, gets what is missing.
+    pub fn make(context: &Context, names: &[&str], install: bool) -> Self {
+        let wanted = TABLE.iter().filter(|r| names.contains(&r.name));
+        Self(wanted.map(|r| (r.name, ready(context, r, install))).collect())
+    }
+
+    /// Whether `name` is here, or why not.
+    pub fn has(&self, name: &str) -> Result<(), String> {
+        match self.0.iter().find(|(n, _)| *n == name) {
+            Some((_, state)) => state.clone(),
+            None => Err(format!("{name}: not asked for")),
+        }
+    }
+
+    /// One line: what is here and what is not.
+    pub fn line(&self) -> String {
+        let words = self.0.iter().map(|(name, state)| match state {
+            Ok(()) => format!("{name} ready"),
+            Err(_) => format!("{name} missing"),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn ready(context: &Context, requirement: &Requirement, install: bool) -> Result<(), String> {
+    let name = requirement.name;
+    if (requirement.check)(context) {
+        return Ok(());
+    }
+    if !install {
+        return Err(format!("{name} missing, and --no-install given"));
+    }
+    println!("{name}: missing, setting it up");
+    let start = Instant::now();
+    (requirement.install)(context).map_err(|reason| format!("{name}: {reason}"))?;
+    println!("{name}: set up in {:.0} s", start.elapsed().as_secs_f64());
+    if (requirement.check)(context) {
+        Ok(())
+    } else {
+        Err(format!("{name}: installed, and still not found"))
+    }
+}

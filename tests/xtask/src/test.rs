@@ -1,0 +1,136 @@
+//! `cargo xtask test`: set up, then every test.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::context::{Context, MCU_TARGET};
+use crate::engine_rules;
+use crate::mcu::{self, Toolchain};
+use crate::process::{run, run_seeing};
+use crate::report::{Outcome, Report};
+use crate::setup::{self, Ready};
+
+/// Runs it.
+pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
+    let (mut long, mut install) = (false, true);
+    for argument in arguments {
+        match argument.as_str() {
+            "--long" => long = true,
+            "--no-install" => install = false,
+            other => return Err(format!("test: no option {other:?}")),
+        }
+    }
+
+    let ready = Ready::make(context, &[setup::BARE_METAL], install);
+    println!("set up: {}", ready.line());
+
+    let mut report = Report::default();
+    let log = SkipLog::new(context)?;
+    report.step("tests of the workspace", || workspace(context, long, &log));
+    let lines = log.lines();
+    // Data from outside is rarely at hand; where it is, in CI, each test must have found it.
+    let data_expected = context.ci && context.shared_data().is_some();
+    if data_expected && !lines.is_empty() {
+        report.step("every test found its data", || -> Result<(), String> {
+            Err(format!("{} skipped with ../shared/data at hand", lines.len()))
+        });
+    }
+    report.note_skipped(lines);
+
+    report.step("engine: its dependencies", || engine_rules::dependencies(context));
+    report.step("engine: no std, no heap, no unsafe", || engine_rules::sources(context));
+    let bare_metal = |arguments: &[&str], download: &[&str]| -> Outcome {
+        if let Err(reason) = ready.has(setup::BARE_METAL) {
+            return Outcome::Skipped(reason);
+        }
+        let Some(toolchain) = mcu::find(context) else {
+            return Outcome::Failed(format!("{MCU_TARGET}: gone"));
+        };
+        build(context, &toolchain, arguments, download).into()
+    };
+    report.step("engine on a Cortex-M4F", || {
+        bare_metal(&["--package", "certus-engine"], &["Cargo.toml"])
+    });
+    report.step("firmware example on a Cortex-M4F", || {
+        let manifest = "firmware-example/Cargo.toml";
+        bare_metal(&["--manifest-path", manifest], &[manifest])
+    });
+    let strict = context.ci;
+    Ok(report.close(strict))
+}
+
+/// The file to which tests append a line for what they could not run.
+struct SkipLog(PathBuf);
+
+impl SkipLog {
+    fn new(context: &Context) -> Result<Self, String> {
+        let path = context.target.join("skipped-tests.txt");
+        fs::write(&path, "").map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.0).unwrap_or_default();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines.dedup();
+        lines
+    }
+}
+
+fn workspace(context: &Context, long: bool, log: &SkipLog) -> Result<String, String> {
+    let mut command = context.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    command.env("CERTUS_SKIP_LOG", &log.0);
+    if long {
+        command.env("CERTUS_LONG", "1");
+    }
+    let (mut passed, mut failed) = (0, 0);
+    let outcome = run_seeing(&mut command, |line| {
+        let [p, f] = counts(line).unwrap_or_default();
+        passed += p;
+        failed += f;
+    });
+    match outcome {
+        Ok(()) => Ok(format!("{passed} tests{}", if long { ", long ones too" } else { "" })),
+        Err(reason) => Err(format!("{failed} of {} tests; {reason}", passed + failed)),
+    }
+}
+
+/// Passed and failed, from `test result: ok. 3 passed; 0 failed; 0 ignored; ..`.
+fn counts(line: &str) -> Option<[usize; 2]> {
+    let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut numbers = rest.split("; ").map(|part| part.split(' ').next()?.parse().ok());
+    Some([numbers.next()??, numbers.next()??])
+}
+
+fn build(
+    context: &Context,
+    toolchain: &Toolchain,
+    arguments: &[&str],
+    download: &[&str],
+) -> Result<String, String> {
+    if matches!(toolchain, Toolchain::Unpacked(_)) {
+        for manifest in download {
+            run(&mut context.cargo(&["fetch", "--quiet", "--manifest-path", manifest]))?;
+        }
+    }
+    let mut all = vec!["build", "--release", "--target", MCU_TARGET];
+    all.extend(arguments);
+    let command: &mut Command = &mut toolchain.cargo(context, &all);
+    run(command)?;
+    Ok(toolchain.describe())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn reads_what_cargo_prints() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered";
+        assert_eq!(counts(line), Some([12, 3]));
+        assert_eq!(counts("test result: ok. 0 passed; 0 failed; 0 ignored"), Some([0, 0]));
+        assert_eq!(counts("running 3 tests"), None);
+    }
+}
