@@ -16,9 +16,9 @@ impl Size {
     /// Memory for `method` on `model` with blocks of up to `block` neurons (at least 1): the
     /// larger the block, the better matrix products run.
     ///
-    /// `10*neurons + 4*width + 2*inputs + block*(4*width + 2)` floats and
-    /// `neurons + 3*layers + width + block` indices (plus 4 for each layer); without the blocks'
-    /// second half for the methods that do not back-substitute neurons.
+    /// `10*neurons + 3*width + 2*inputs + layers + rows*(2*width + 1)` floats, rows = `2*block` for
+    /// the methods that back-substitute neurons, else `block`; and
+    /// `neurons + 3*layers + width + block` indices.
     pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
         let block = if block == 0 { 1 } else { block };
         let (neurons, width) = (model.neurons(), model.width());
@@ -39,6 +39,13 @@ impl Size {
     /// Bytes.
     pub const fn bytes(&self) -> usize {
         4 * (self.floats + self.indices)
+    }
+}
+
+impl Model<'_> {
+    /// [`Size::of`] this model: the size of a static buffer, at compile time.
+    pub const fn workspace(&self, method: Method, block: usize) -> Size {
+        Size::of(self, method, block)
     }
 }
 

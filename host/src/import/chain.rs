@@ -187,10 +187,8 @@ impl Chain {
 
     /// Makes the value the output of the last layer, with nothing after it.
     fn settle(&mut self) -> Checked<()> {
-        if self.last_is_open() {
-            if self.is_untouched() || self.fold_into_rows().is_ok() {
-                return Ok(());
-            }
+        if self.last_is_open() && (self.is_untouched() || self.fold_into_rows().is_ok()) {
+            return Ok(());
         }
         self.materialise()
     }

@@ -15,7 +15,8 @@ pub struct Limits {
     pub weights: usize,
     /// Elements of one tensor between two layers.
     pub elements: usize,
-    /// Elements of all constants together, initializers and folded ones.
+    /// Elements of all constants together, initializers and folded ones; a list of integers is
+    /// limited as `elements`.
     pub constants: usize,
     /// Elementary steps (an element scaled or moved, a kernel tap placed) outside the copying of
     /// weights.
@@ -23,14 +24,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 2^26 weights a layer, 2^28 in all, 2^20 elements a tensor, 2^28 constants, 2^28 steps.
+    /// 2^26 weights a layer, 2^28 in all, 2^20 elements a tensor, 2^26 constants, 2^26 steps.
     fn default() -> Self {
         Limits {
             layer_weights: 1 << 26,
             weights: 1 << 28,
             elements: 1 << 20,
-            constants: 1 << 28,
-            work: 1 << 28,
+            constants: 1 << 26,
+            work: 1 << 26,
         }
     }
 }

@@ -4,8 +4,8 @@
 //! lowering of a convolution to a dense layer, a transposition, a permutation) is exact. Where a
 //! constant has to be multiplied into a layer, the product is rounded to f32 and the loss is
 //! bounded by [`Affine::weight_error`](crate::network::Affine::weight_error) and
-//! [`Affine::bias_error`](crate::network::Affine::bias_error); [`mod@exact`] has the arithmetic,
-//! [`mod@chain`] the foldings. What cannot be carried over is refused with an error that names the
+//! [`Affine::bias_error`](crate::network::Affine::bias_error); `exact` has the arithmetic,
+//! `chain` the foldings. What cannot be carried over is refused with an error that names the
 //! place; a file is never read as something that it only resembles.
 //!
 //! Every reader takes any bytes: none panics, recurses or allocates beyond [`Limits`].

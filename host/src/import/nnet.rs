@@ -12,8 +12,8 @@
 //!   range; both are folded into the first and the last layer, the loss bounded.
 //! * Clipping inputs to the minima and maxima is not part of the network here: a claim's region says
 //!   which inputs are meant. The two lines are only checked to be numbers.
-//! * Where both the means and the ranges are the single number 0, nothing is normalised: so write it
-//!   the tools behind the ARCH-COMP benchmarks.
+//! * Where both the means and the ranges are the single number 0, nothing is normalised, and the
+//!   number of outputs may stand twice at the end of the sizes: the ARCH-COMP benchmarks have both.
 
 use std::path::Path;
 
@@ -105,8 +105,16 @@ fn parse(lines: &mut Lines<'_>) -> Checked<Network> {
     if !(1..=MAX_LAYERS).contains(&layers) {
         return Err(format!("{layers} layers; expected 1 to {MAX_LAYERS}"));
     }
-    let sizes: Vec<usize> =
-        lines.numbers("the sizes of the layers", Some(layers + 1), |&size| size > 0)?;
+    let mut sizes: Vec<usize> = lines.numbers("the sizes of the layers", None, |&size| size > 0)?;
+    let surplus = sizes.get(layers + 1..).unwrap_or_default();
+    if sizes.len() <= layers || surplus.iter().any(|&size| size != outputs) {
+        return Err(format!(
+            "{} layer sizes; expected {} for {layers} layers",
+            sizes.len(),
+            layers + 1
+        ));
+    }
+    sizes.truncate(layers + 1);
     if sizes.first() != Some(&inputs) || sizes.last() != Some(&outputs) {
         return Err(format!("layer sizes {sizes:?} for {inputs} inputs and {outputs} outputs"));
     }

@@ -98,7 +98,7 @@ fn parse(archive: &mut Archive<'_>) -> Placed<Network> {
             );
             return at(&key, Err(message));
         }
-        let (values, error) = at(&key, weights.as_f32())?;
+        let (values, error) = at(&key, weights.rounded())?;
         at(
             &key,
             chain.dense(rows, error, |r, row| {
@@ -161,10 +161,10 @@ fn activations(
     } else {
         vec![Activation::Relu]
     };
-    if let &[one] = all.as_slice() {
-        if layers != 1 || !stated {
-            all = vec![one; layers - 1];
-        }
+    if let &[one] = all.as_slice()
+        && (layers != 1 || !stated)
+    {
+        all = vec![one; layers - 1];
     }
     if all.len() + 1 == layers {
         all.push(Activation::Identity);
@@ -210,7 +210,7 @@ impl Array {
     }
 
     /// The elements as f32, and what was lost relative to them.
-    fn as_f32(self) -> Checked<(Vec<f32>, f64)> {
+    fn rounded(&self) -> Checked<(Vec<f32>, f64)> {
         self.check_finite()?;
         let mut error = 0.0_f64;
         let mut values = Vec::with_capacity(self.len());

@@ -40,14 +40,13 @@ fn binary(call: &Call<'_>, chain: &mut Chain, operation: Operation) -> Checked<V
         (Value::Signal(shape), Value::Constant(_)) => {
             let constant = call.numbers(1)?;
             let (out, index) = broadcast(shape, constant)?;
-            if operation == Operation::Div {
-                if let Some(i) = (0..constant.len()).find(|&i| constant.number(i) == 0.0) {
-                    return Err(format!(
-                        "{} is 0 at {:?}: a division by it",
-                        call.name(1),
-                        unravel(i, &constant.shape)
-                    ));
-                }
+            let zero = (0..constant.len()).find(|&i| constant.number(i) == 0.0);
+            if let Some(i) = zero.filter(|_| operation == Operation::Div) {
+                return Err(format!(
+                    "{} is 0 at {:?}: a division by it",
+                    call.name(1),
+                    unravel(i, &constant.shape)
+                ));
             }
             let number =
                 |i: usize| index.get(i).map_or(Approx::exact(f64::NAN), |&at| constant.exact(at));

@@ -31,7 +31,7 @@ use crate::network::Network;
 use call::{Call, MAX_RANK, Value, quoted};
 use graph::{Place, Plan};
 use proto::{Dim, Graph, ValueInfo};
-use tensor::{Tensor, count};
+use tensor::{Data, Tensor, count};
 
 /// The newest operator set whose definitions these rules were written against.
 const NEWEST_OPSET: i64 = 26;
@@ -208,7 +208,7 @@ impl<'g> Walk<'g> {
             return Err(format!("{} dimensions; at most {MAX_RANK} are read", value.shape().len()));
         }
         match &value {
-            Value::Constant(tensor) => self.charge_constants(tensor.len())?,
+            Value::Constant(tensor) => self.charge_constants(tensor)?,
             Value::Signal(shape) => {
                 if count(shape) != Some(self.chain.len()) {
                     return Err(format!("gives shape {shape:?} for {} elements", self.chain.len()));
@@ -223,18 +223,12 @@ impl<'g> Walk<'g> {
         match self.slots.get_mut(name) {
             Some(Slot::Constant(tensor)) => return Ok(Value::Constant(Rc::clone(tensor))),
             Some(Slot::Signal { shape, taken }) => {
-                if !peeks {
-                    if let Some(other) = taken.replace(index) {
-                        let by = self
-                            .graph
-                            .nodes
-                            .get(other)
-                            .map_or_else(String::new, |n| graph::node_place(other, n));
-                        return Err(format!(
-                            "{} is used by {by} too; branches are not supported",
-                            quoted(name)
-                        ));
-                    }
+                let other = if peeks { None } else { taken.replace(index) };
+                if let Some(other) = other {
+                    let by = self.graph.nodes.get(other);
+                    let by = by.map_or_else(String::new, |n| graph::node_place(other, n));
+                    let name = quoted(name);
+                    return Err(format!("{name} is used by {by} too; branches are not supported"));
                 }
                 return Ok(Value::Signal(shape.clone()));
             }
@@ -249,17 +243,20 @@ impl<'g> Walk<'g> {
         let left = self.chain.limits().constants.saturating_sub(self.constants);
         let tensor = Tensor::decode(proto, left)
             .map_err(|message| format!("initializer {}: {message}", quoted(name)))?;
-        self.charge_constants(tensor.len())?;
+        self.charge_constants(&tensor)?;
         let tensor = Rc::new(tensor);
         self.slots.insert(name, Slot::Constant(Rc::clone(&tensor)));
         Ok(Value::Constant(tensor))
     }
 
-    fn charge_constants(&mut self, elements: usize) -> Checked<()> {
-        let most = self.chain.limits().constants;
-        self.constants = self.constants.saturating_add(elements);
-        if self.constants > most {
-            return Err(format!("more than {most} elements in all constants together"));
+    fn charge_constants(&mut self, tensor: &Tensor) -> Checked<()> {
+        let Limits { constants, elements, .. } = *self.chain.limits();
+        if matches!(tensor.data, Data::Int(_)) && tensor.len() > elements {
+            return Err(format!("{} integers; at most {elements} are read", tensor.len()));
+        }
+        self.constants = self.constants.saturating_add(tensor.len());
+        if self.constants > constants {
+            return Err(format!("more than {constants} elements in all constants together"));
         }
         Ok(())
     }
@@ -268,21 +265,14 @@ impl<'g> Walk<'g> {
         let Some(Slot::Signal { shape, taken: None }) = self.slots.get(output.name) else {
             return Err("does not depend on the input".into());
         };
-        let declared: Option<Vec<usize>> = output.dims.as_ref().and_then(|dims| {
-            dims.iter()
-                .map(
-                    |dim| {
-                        if let Dim::Size(size) = dim { usize::try_from(*size).ok() } else { None }
-                    },
-                )
-                .collect()
-        });
-        if let Some(declared) = declared {
-            if count(&declared) != count(shape) {
-                return Err(format!(
-                    "declared with shape {declared:?}, computed with shape {shape:?}"
-                ));
-            }
+        let size = |dim: &Dim<'_>| match dim {
+            Dim::Size(size) => usize::try_from(*size).ok(),
+            _ => None,
+        };
+        let declared: Option<Vec<usize>> =
+            output.dims.as_ref().and_then(|dims| dims.iter().map(size).collect());
+        if let Some(declared) = declared.filter(|declared| count(declared) != count(shape)) {
+            return Err(format!("declared with shape {declared:?}, computed with shape {shape:?}"));
         }
         self.chain.finish()
     }
