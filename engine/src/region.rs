@@ -4,8 +4,8 @@ use crate::bounds::Arithmetic;
 use crate::model::Row;
 use crate::num::sums::BoxSums;
 use crate::num::{
-    MAGNITUDE_LIMIT, add_up, better_lower, from_f64_up, gamma, inflate, mul_up, sqrt_up, sub_down,
-    sub_up, underflow, up,
+    MAGNITUDE_LIMIT, Rounding, add_up, better_lower, from_f64_up, mul_up, sqrt_up, sub_down,
+    sub_up, up,
 };
 
 /// The norm of a ball.
@@ -185,8 +185,8 @@ impl<'a> Region<'a> {
         both: bool,
     ) -> Span {
         let n = mid.len();
-        let depth = arith.row_depth(n);
-        let mut span = over_box(arith, a, mid, rad);
+        let rounding = Rounding::new(arith.row_depth(n), n);
+        let mut span = over_box_with(&rounding, arith, a, mid, rad);
         let (ball, cut) = match self {
             Region::Ball(ball) => (ball, None),
             Region::BallInBox { ball, lo, hi } => (ball, Some((lo, hi))),
@@ -195,10 +195,10 @@ impl<'a> Region<'a> {
         if ball.norm == Norm::Linf {
             return span;
         }
-        let norm = dual_norm(arith, a, n, ball.norm);
+        let norm = dual_norm(arith, a, &rounding, ball.norm);
         let whole = mul_up(ball.radius, norm);
         let Some((lo, hi)) = cut else {
-            span.narrow(span.sums, depth, n, whole, whole);
+            span.narrow(span.sums, &rounding, whole, whole);
             return span;
         };
         // The box's midpoint is not the ball's centre.
@@ -207,7 +207,7 @@ impl<'a> Region<'a> {
             let cut = cut_reach(a, sign, ball, lo, hi, norm);
             if cut < whole { cut } else { whole }
         };
-        span.narrow(sums, depth, n, reach(1.0), if both { reach(-1.0) } else { f32::INFINITY });
+        span.narrow(sums, &rounding, reach(1.0), if both { reach(-1.0) } else { f32::INFINITY });
         span
     }
 }
@@ -226,8 +226,8 @@ pub struct Span {
 impl Span {
     /// Intersects with `centre - below - error` and `centre + above + error`, error the rounding of
     /// the centre.
-    fn narrow(&mut self, sums: BoxSums, depth: u32, n: usize, below: f32, above: f32) {
-        let error = add_up(mul_up(gamma(depth), inflate(sums.size, depth, n)), underflow(n));
+    fn narrow(&mut self, sums: BoxSums, rounding: &Rounding, below: f32, above: f32) {
+        let error = rounding.error(sums.size);
         self.lo = better_lower(self.lo, sub_down(sub_down(sums.centre, below), error));
         self.hi = -better_lower(-self.hi, sub_down(sub_down(-sums.centre, above), error));
     }
@@ -235,12 +235,22 @@ impl Span {
 
 /// Bounds of `a . x` over a box of midpoints and radii: `a.mid -+ |a|.rad`, rounded outward.
 pub fn over_box<A: Arithmetic>(arith: &A, a: Row<'_>, mid: &[f32], rad: &[f32]) -> Span {
-    let n = mid.len();
-    let depth = arith.row_depth(n);
+    let rounding = Rounding::new(arith.row_depth(mid.len()), mid.len());
+    over_box_with(&rounding, arith, a, mid, rad)
+}
+
+/// [`over_box`] with the rounding of its sums at hand, for many rows.
+pub(crate) fn over_box_with<A: Arithmetic>(
+    rounding: &Rounding,
+    arith: &A,
+    a: Row<'_>,
+    mid: &[f32],
+    rad: &[f32],
+) -> Span {
     let sums = arith.box_sums(a, mid, rad);
     let mut span = Span { lo: f32::NEG_INFINITY, hi: f32::INFINITY, sums };
-    let reach = inflate(sums.radius, depth, n);
-    span.narrow(sums, depth, n, reach, reach);
+    let reach = rounding.inflate(sums.radius);
+    span.narrow(sums, rounding, reach, reach);
     span
 }
 
@@ -260,11 +270,10 @@ pub(crate) fn middle(lo: f32, hi: f32) -> (f32, f32) {
 }
 
 /// `||a||_q` rounded up, q dual to `norm`.
-fn dual_norm<A: Arithmetic>(arith: &A, a: Row<'_>, n: usize, norm: Norm) -> f32 {
-    let depth = arith.row_depth(n);
+fn dual_norm<A: Arithmetic>(arith: &A, a: Row<'_>, rounding: &Rounding, norm: Norm) -> f32 {
     match norm {
         Norm::L1 => arith.norms(a).1,
-        Norm::L2 => sqrt_up(inflate(arith.norms(a).0, depth, n)),
+        Norm::L2 => sqrt_up(rounding.inflate(arith.norms(a).0)),
         // The box around the ball is the ball.
         Norm::Linf => f32::INFINITY,
     }
@@ -284,6 +293,7 @@ fn cut_reach(a: Row<'_>, sign: f32, ball: &Ball<'_>, lo: &[f32], hi: &[f32], nor
         if way > 0.0 { way } else { 0.0 }
     };
     let n = ball.center.len();
+    let rounding = Rounding::new(n as u32 + 1, n);
     // Reach for one t, with what steers the search: ||p|| (l2) or the ways beyond t (l1).
     let evaluate = |t: f32| {
         let (mut squares, mut rest, mut beyond) = (0.0f32, 0.0f32, 0.0f32);
@@ -299,9 +309,9 @@ fn cut_reach(a: Row<'_>, sign: f32, ball: &Ball<'_>, lo: &[f32], hi: &[f32], nor
                 beyond += d;
             }
         }
-        let rest = inflate(rest, n as u32 + 1, n);
+        let rest = rounding.inflate(rest);
         let p_norm = match ball.norm {
-            Norm::L2 => sqrt_up(inflate(squares, n as u32 + 1, n)),
+            Norm::L2 => sqrt_up(rounding.inflate(squares)),
             _ => t,
         };
         (add_up(mul_up(ball.radius, p_norm), rest), p_norm, beyond)

@@ -66,8 +66,18 @@ fn main() {
     );
     println!(
         "{:<24} {:>8} {:>5} {:>9} {:>9} {:>7} {:>9} {:>6} {:>9} {:>6} {:>9} {:>6}",
-        "net", "epsilon", "cert", "M madds", "M dense", "dense/", "1 core ms", "/GEMM", "batch1 ms", "/GEMM",
-        "batch ms", "/GEMM"
+        "net",
+        "epsilon",
+        "cert",
+        "M madds",
+        "M dense",
+        "dense/",
+        "1 core ms",
+        "/GEMM",
+        "batch1 ms",
+        "/GEMM",
+        "batch ms",
+        "/GEMM"
     );
     for net in args.chunks_exact(3) {
         bench(&net[0], &net[1], net[2].parse().expect("epsilon"), one, all);
@@ -100,7 +110,8 @@ fn bench(net: &str, samples: &str, epsilon: f64, one: f64, all: f64) {
         let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); rows];
         let mut answers = Vec::new();
         let begun = Instant::now();
-        while rounds[0].len() < 4 || (begun.elapsed().as_secs_f64() < 0.5 && rounds[0].len() < 1000) {
+        while rounds[0].len() < 4 || (begun.elapsed().as_secs_f64() < 0.5 && rounds[0].len() < 1000)
+        {
             answers.clear();
             for (i, times) in rounds.iter_mut().enumerate() {
                 let begun = Instant::now();

@@ -45,7 +45,7 @@ impl<'a> Product<'a> {
 }
 
 /// Sums and products with a known number of roundings.
-pub trait Arithmetic {
+pub trait Arithmetic: Sync {
     /// Most roundings of a term in the row sums below over `n` entries.
     fn row_depth(&self, n: usize) -> u32;
 
@@ -68,6 +68,22 @@ pub trait Arithmetic {
     /// Says that the live rows and columns of `layer` have changed: what was gathered is stale.
     fn forget(&mut self, layer: usize) {
         let _ = layer;
+    }
+
+    /// Calls `f` on each row of `width` entries with its value; a backend may spread the rows over
+    /// cores.
+    fn each_row(
+        &self,
+        rows: &mut [f32],
+        width: usize,
+        values: &mut [f32],
+        f: impl Fn(&mut [f32], &mut f32) + Sync,
+    ) {
+        if width > 0 {
+            for (row, value) in rows.chunks_exact_mut(width).zip(values) {
+                f(row, value);
+            }
+        }
     }
 
     /// The matrix product; rows of `out` are [`Product::width`] apart.

@@ -4,8 +4,8 @@ use super::arithmetic::Arithmetic;
 use super::state::{disturbance, mass};
 use super::{Error, Semantics};
 use crate::model::Layer;
-use crate::num::{ETA, MAGNITUDE_LIMIT, add_down, add_up, mul_up, sub_down};
-use crate::region::{Region, over_box};
+use crate::num::{ETA, MAGNITUDE_LIMIT, Rounding, add_down, add_up, mul_up, sub_down};
+use crate::region::{Region, over_box_with};
 
 /// What feeds a layer: the region itself, or a box of activations.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ pub(super) fn step<A: Arithmetic>(
     masses: &mut [f32],
 ) -> Result<(f32, u64), Error> {
     let n = layer.cols;
-    let depth = arith.row_depth(n);
+    let rounding = Rounding::new(arith.row_depth(n), n);
     let mut reach = 0.0f32;
     for (m, r) in mid.iter().zip(rad) {
         reach = add_up(reach, add_up(m.abs(), *r));
@@ -49,9 +49,9 @@ pub(super) fn step<A: Arithmetic>(
         let row = layer.row(i);
         let span = match feed {
             Feed::Region(region) => region.span(arith, row, mid, rad, true),
-            Feed::Box => over_box(arith, row, mid, rad),
+            Feed::Box => over_box_with(&rounding, arith, row, mid, rad),
         };
-        *mass_i = add_up(mass(span.sums.radius, span.sums.size, *bias, depth, n), flushed);
+        *mass_i = add_up(mass(&rounding, span.sums.radius, span.sums.size, *bias), flushed);
         // Written so that a NaN is refused.
         if !(*mass_i < MAGNITUDE_LIMIT) {
             return Err(Error::Magnitude { layer: k });

@@ -5,9 +5,9 @@ use super::propagate::Scratch;
 use super::state::{State, disturbance};
 use super::walk::{Block, Sides};
 use super::{Error, Options, Work};
-use crate::model::{Layer, Model, Row};
-use crate::num::{better_lower, down, sub_down};
-use crate::region::{Region, over_box};
+use crate::model::{Layer, Model};
+use crate::num::{Rounding, better_lower, sub_down};
+use crate::region::{Region, over_box_with};
 use crate::relax::{LowerSlope, is_unstable};
 
 /// What the walk of one layer's neurons needs to know.
@@ -118,7 +118,7 @@ impl Task<'_> {
         &self,
         arith: &A,
         state: &mut State<'_>,
-        block: &Block<'_>,
+        block: &mut Block<'_>,
         index: &[u32],
         (input_mid, input_rad): &(&mut [f32], &mut [f32]),
         j: usize,
@@ -127,30 +127,25 @@ impl Task<'_> {
         if j > 0 && !self.options.intersect {
             return;
         }
-        for (r, i) in index.iter().enumerate().take(block.rows) {
-            let span = |row: &[f32], both: bool| {
-                let row = Row::F32(row);
-                if let Some(before) = j.checked_sub(1) {
-                    let (mid, rad) = state.outputs(before);
-                    over_box(arith, row, mid, rad)
-                } else {
-                    self.region.span(arith, row, input_mid, input_rad, both)
-                }
-            };
-            let below = span(block.row(r), block.sides == Sides::Same);
-            let lower = down(block.floor(r) + below.lo);
-            let upper = if block.sides == Sides::Same {
-                down(block.floor(block.rows + r) - below.hi)
-            } else {
-                down(block.floor(block.rows + r) + span(block.row(block.rows + r), false).lo)
-            };
-            let (lo, hi) = state.interval(self.k, self.layer.rows);
+        let rounding = Rounding::new(arith.row_depth(block.width), block.width);
+        let both = block.sides == Sides::Same;
+        let rows = block.rows;
+        let found = {
+            let outputs = j.checked_sub(1).map(|before| state.outputs(before));
+            block.bound(arith, |arith, row| match outputs {
+                Some((mid, rad)) => over_box_with(&rounding, arith, row, mid, rad),
+                None => self.region.span(arith, row, input_mid, input_rad, both),
+            })
+        };
+        let (lo, hi) = state.interval(self.k, self.layer.rows);
+        let Some((lower, upper)) = found.split_at_checked(rows) else { return };
+        for (i, (lower, upper)) in index.iter().zip(lower.iter().zip(upper)) {
             if let (Some(lo), Some(hi)) = (lo.get_mut(*i as usize), hi.get_mut(*i as usize)) {
                 if self.options.intersect {
-                    *lo = better_lower(*lo, lower);
-                    *hi = -better_lower(-*hi, upper);
+                    *lo = better_lower(*lo, *lower);
+                    *hi = -better_lower(-*hi, *upper);
                 } else if lower.is_finite() && upper.is_finite() {
-                    (*lo, *hi) = (lower, -upper);
+                    (*lo, *hi) = (*lower, -*upper);
                 }
             }
         }

@@ -7,8 +7,7 @@ use super::state::State;
 use super::walk::{Block, Sides};
 use super::workspace::{Arena, Workspace};
 use super::{Error, Method, Options, Work};
-use crate::model::{Activation, Model, Row};
-use crate::num::down;
+use crate::model::{Activation, Model};
 use crate::region::{Region, over_box};
 use crate::spec::Spec;
 
@@ -119,17 +118,15 @@ pub fn lower_bounds<'w, A: Arithmetic>(
             block.step(arith, model, &state, j, &mut work)?;
         }
         work.row_macs += 3 * block.width as u64 * block.rows as u64;
-        for (r, out) in out.iter_mut().skip(done).take(take).enumerate() {
-            let row = Row::F32(block.row(r));
-            let span = if stop > 0 {
-                let (mid, rad) = state.outputs(stop - 1);
-                over_box(arith, row, mid, rad)
-            } else {
-                region.span(arith, row, scratch.input.0, scratch.input.1, false)
-            };
-            let bound = down(block.floor(r) + span.lo);
+        let outputs = stop.checked_sub(1).map(|before| state.outputs(before));
+        let (input_mid, input_rad) = (&*scratch.input.0, &*scratch.input.1);
+        let found = block.bound(arith, |arith, row| match outputs {
+            Some((mid, rad)) => over_box(arith, row, mid, rad),
+            None => region.span(arith, row, input_mid, input_rad, false),
+        });
+        for (out, bound) in out.iter_mut().skip(done).zip(found) {
             if bound.is_finite() {
-                *out = bound;
+                *out = *bound;
             }
         }
         done += take;
@@ -154,7 +151,7 @@ fn carve<'w>(
     let mass = floats.take(width)?;
     let candidates = indices.take(width)?;
     let sides = if options.method.walks_neurons() { 2 } else { 1 };
-    let fit = (floats.0.len() / (2 * width + 1) / sides).min(indices.0.len());
+    let fit = (floats.0.len() / (2 * width + 2) / sides).min(indices.0.len());
     let block = fit.min(width.max(model.outputs()));
     if block == 0 {
         return None;
@@ -163,7 +160,8 @@ fn carve<'w>(
     let cur = floats.take(sides * block * width)?;
     let next = floats.take(sides * block * width)?;
     let floor = floats.take(sides * block)?;
-    let block = Block::new(cur, next, floor);
+    let bound = floats.take(sides * block)?;
+    let block = Block::new(cur, next, floor, bound);
     Some((state, Scratch { input, mid, rad, mass, candidates, index, block }))
 }
 

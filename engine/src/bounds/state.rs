@@ -6,7 +6,7 @@ use super::arithmetic::Arithmetic;
 use super::workspace::Arena;
 use crate::model::{Activation, Layer, Model};
 use crate::num::sums::Lines;
-use crate::num::{ETA, U, add_up, gamma, inflate, mul_up, underflow};
+use crate::num::{ETA, Rounding, U, add_up, gamma, mul_up, underflow};
 use crate::relax;
 
 /// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
@@ -233,6 +233,6 @@ pub(super) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) ->
 }
 
 /// Upper bound of `|W_i| m + |b_i|` from the computed parts of one row.
-pub(super) fn mass(radius: f32, size: f32, bias: f32, depth: u32, n: usize) -> f32 {
-    add_up(inflate(add_up(radius, size), depth, n), bias.abs() + ETA)
+pub(super) fn mass(rounding: &Rounding, radius: f32, size: f32, bias: f32) -> f32 {
+    add_up(rounding.inflate(add_up(radius, size)), bias.abs() + ETA)
 }

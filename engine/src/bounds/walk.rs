@@ -8,9 +8,10 @@
 use super::arithmetic::{Arithmetic, Product};
 use super::state::State;
 use super::{Error, Work};
-use crate::model::Model;
+use crate::model::{Model, Row};
 use crate::num::sums::RelaxSums;
-use crate::num::{add_down, add_up, gamma, inflate, mul_up, sub_down};
+use crate::num::{Rounding, add_down, add_up, sub_down};
+use crate::region::Span;
 
 /// How the rows of a block bound their quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct Block<'w> {
     next: &'w mut [f32],
     /// Floors: of the lower rows, then of the upper ones.
     pub floor: &'w mut [f32],
+    /// What [`Block::bound`] finds for each of them.
+    bound: &'w mut [f32],
     /// Quantities bounded; both sides of one count once.
     pub rows: usize,
     /// Entries of a row.
@@ -43,8 +46,13 @@ pub(super) struct Block<'w> {
 
 impl<'w> Block<'w> {
     /// An empty block on the memory given.
-    pub(super) fn new(cur: &'w mut [f32], next: &'w mut [f32], floor: &'w mut [f32]) -> Self {
-        Self { cur, next, floor, rows: 0, width: 0, sides: Sides::Lower }
+    pub(super) fn new(
+        cur: &'w mut [f32],
+        next: &'w mut [f32],
+        floor: &'w mut [f32],
+        bound: &'w mut [f32],
+    ) -> Self {
+        Self { cur, next, floor, bound, rows: 0, width: 0, sides: Sides::Lower }
     }
 
     /// Rows of coefficients.
@@ -52,14 +60,33 @@ impl<'w> Block<'w> {
         if self.sides == Sides::Split { 2 * self.rows } else { self.rows }
     }
 
-    /// Coefficients of row `r`.
-    pub(super) fn row(&self, r: usize) -> &[f32] {
-        self.cur.get(r * self.width..).and_then(|tail| tail.get(..self.width)).unwrap_or(&[])
-    }
-
-    /// Floor `r`.
-    pub(super) fn floor(&self, r: usize) -> f32 {
-        self.floor.get(r).copied().unwrap_or(f32::NEG_INFINITY)
+    /// A lower bound for every floor's quantity, from `span`'s bounds of a row of coefficients over
+    /// the set of points that the block's rows are functions of: `floor + min row`, and for the
+    /// upper side of [`Sides::Same`] `floor - max row`.
+    pub(super) fn bound<A: Arithmetic>(
+        &mut self,
+        arith: &A,
+        span: impl Fn(&A, Row<'_>) -> Span + Sync,
+    ) -> &[f32] {
+        let count = self.coefficient_rows();
+        let total = if self.sides == Sides::Same { 2 * count } else { count };
+        // A row without entries is its floor.
+        self.bound.fill(0.0);
+        let rows = self.cur.get_mut(..count * self.width).unwrap_or(&mut []);
+        arith.each_row(rows, self.width, self.bound, |row, bound| {
+            *bound = span(arith, Row::F32(row)).lo;
+        });
+        if self.sides == Sides::Same {
+            let upper = self.bound.get_mut(count..).unwrap_or(&mut []);
+            arith.each_row(rows, self.width, upper, |row, bound| {
+                *bound = -span(arith, Row::F32(row)).hi;
+            });
+        }
+        let bound = self.bound.get_mut(..total).unwrap_or(&mut []);
+        for (bound, floor) in bound.iter_mut().zip(&*self.floor) {
+            *bound = add_down(*floor, *bound);
+        }
+        bound
     }
 
     /// Keeps the quantities for which `keep` says so, in order; gives how many are left.
@@ -178,7 +205,8 @@ impl<'w> Block<'w> {
         let lines = state.lines(j);
         let n = self.width;
         let (rows, sides) = (self.rows, self.sides);
-        let charge = Charge { depth: arith.row_depth(n), n, under: state.under(j) };
+        let rounding = Rounding::new(arith.row_depth(n), n);
+        let charge = Charge { rounding, under: state.under(j) };
         work.row_macs += 4 * n as u64 * (rows * if sides == Sides::Lower { 1 } else { 2 }) as u64;
         if n == 0 {
             for floor in self.floor.iter_mut() {
@@ -199,31 +227,33 @@ impl<'w> Block<'w> {
                 }
                 self.next.get_mut(..)
             };
-            let upper = target.unwrap_or(&mut []).chunks_exact_mut(n).take(rows);
-            for (row, floor) in upper.zip(self.floor.iter_mut().skip(rows)) {
+            let upper = target.and_then(|target| target.get_mut(..rows * n)).unwrap_or(&mut []);
+            let floor = self.floor.get_mut(rows..).unwrap_or(&mut []);
+            arith.each_row(upper, n, floor, |row, floor| {
                 *floor = charge.settle(*floor, &arith.relax(row, -1.0, &lines));
-            }
+            });
         }
         let count = if sides == Sides::Split { 2 * rows } else { rows };
-        for (row, floor) in self.cur.chunks_exact_mut(n).take(count).zip(self.floor.iter_mut()) {
+        let lower = self.cur.get_mut(..count * n).unwrap_or(&mut []);
+        arith.each_row(lower, n, self.floor, |row, floor| {
             *floor = charge.settle(*floor, &arith.relax(row, 1.0, &lines));
-        }
+        });
     }
 }
 
 /// What a step takes from a floor.
 struct Charge {
-    depth: u32,
-    n: usize,
+    rounding: Rounding,
     under: f32,
 }
 
 impl Charge {
     /// `floor + sum a t + sum a' b` minus the rounding budget of the step, rounded down.
+    #[inline]
     fn settle(&self, floor: f32, sums: &RelaxSums) -> f32 {
-        let intercepts = inflate(sums.intercept_size, self.depth, self.n);
-        let budget = inflate(sums.budget, self.depth, self.n);
-        let lost = add_up(add_up(budget, mul_up(gamma(self.depth), intercepts)), self.under);
+        let intercepts = self.rounding.error(sums.intercept_size);
+        let budget = self.rounding.inflate(sums.budget);
+        let lost = add_up(add_up(budget, intercepts), self.under);
         sub_down(add_down(add_down(floor, sums.intercept), sums.bias), lost)
     }
 }

@@ -16,7 +16,7 @@ impl Size {
     /// Memory for `method` on `model` with blocks of up to `block` neurons (at least 1): the
     /// larger the block, the better matrix products run.
     ///
-    /// `10*neurons + 3*width + 2*inputs + layers + rows*(2*width + 1)` floats, rows = `2*block` for
+    /// `10*neurons + 3*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
     /// the methods that back-substitute neurons, else `block`; and
     /// `neurons + 3*layers + width + block` indices.
     pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
@@ -31,7 +31,7 @@ impl Size {
                 + 3 * width
                 + 2 * model.inputs()
                 + model.depth()
-                + rows * (2 * width + 1),
+                + rows * (2 * width + 2),
             indices: neurons + 3 * model.depth() + width + block,
         }
     }

@@ -100,9 +100,14 @@ impl Row<'_> {
     /// The row's entries at `columns`, or all of them, into `out`.
     pub fn gather(&self, columns: Option<&[u32]>, out: &mut [f32]) {
         match (columns, self) {
-            (Some(columns), row) => {
+            (Some(columns), Row::F32(w)) => {
                 for (to, j) in out.iter_mut().zip(columns) {
-                    *to = row.get(*j as usize);
+                    *to = w.get(*j as usize).copied().unwrap_or(0.0);
+                }
+            }
+            (Some(columns), Row::F16(w)) => {
+                for (to, j) in out.iter_mut().zip(columns) {
+                    *to = w.get(*j as usize).map_or(0.0, |w| w.to_f32());
                 }
             }
             (None, Row::F32(w)) => {

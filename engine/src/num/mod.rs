@@ -80,19 +80,49 @@ pub const fn mul_down(a: f32, b: f32) -> f32 {
     down(a * b)
 }
 
-/// Upper bound of the true sum of `terms` non-negative products whose computed sum is `sum`, each
-/// product having passed through at most `depth` roundings.
-///
-/// `true <= (sum + underflow) / (1 - gamma(depth))`, and `1/(1-g) <= 1 + 2g` for `g <= 1/2`.
-pub fn inflate(sum: f32, depth: u32, terms: usize) -> f32 {
-    let g = gamma(depth);
-    if !(g <= 0.25) {
-        return f32::INFINITY;
+/// What sums of up to `terms` products may have lost, each product having passed through at most
+/// `depth` roundings: computed once, used for many rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rounding {
+    gamma: f32,
+    factor: f32,
+    under: f32,
+}
+
+impl Rounding {
+    /// For sums of `terms` products of at most `depth` roundings each.
+    pub fn new(depth: u32, terms: usize) -> Self {
+        let gamma = gamma(depth);
+        // 1/(1 - g) <= 1 + 2g for g <= 1/2; up to depth 2048 its excess g^2 over 1 + g is below the
+        // two units that are added to g here.
+        let factor = if !(gamma <= 0.25) {
+            f32::INFINITY
+        } else if depth <= 2048 {
+            up(up(1.0 + self::gamma(depth + 2)))
+        } else {
+            up(1.0 + 2.0 * gamma)
+        };
+        Self { gamma, factor, under: underflow(terms) }
     }
-    let base = add_up(sum, underflow(terms));
-    // For depth <= 2048 the excess g^2 of 1/(1-g) over 1+g is below the 4 roundings added here.
-    let g = if depth <= 2048 { gamma(depth + 4) } else { 2.0 * g };
-    add_up(base, mul_up(base, g))
+
+    /// Upper bound of the true sum of non-negative products whose computed sum is `sum`:
+    /// `true <= (sum + underflow) / (1 - gamma(depth))`.
+    #[inline]
+    pub fn inflate(&self, sum: f32) -> f32 {
+        mul_up(add_up(sum, self.under), self.factor)
+    }
+
+    /// Upper bound of `|fl(sum a_i b_i) - sum a_i b_i|` from the computed `sum |a_i b_i|`:
+    /// `gamma(depth) * sum |a_i b_i| + underflow`.
+    #[inline]
+    pub fn error(&self, size: f32) -> f32 {
+        add_up(mul_up(self.gamma, self.inflate(size)), self.under)
+    }
+}
+
+/// [`Rounding::inflate`] for one sum.
+pub fn inflate(sum: f32, depth: u32, terms: usize) -> f32 {
+    Rounding::new(depth, terms).inflate(sum)
 }
 
 /// Upper bound of what underflow and flushing take from a sum of `terms` products: `ETA` for each

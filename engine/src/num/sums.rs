@@ -76,44 +76,53 @@ pub struct BoxSums {
 /// The three sums of a row over a box, in one pass.
 #[inline(always)]
 pub fn box_sums<const L: usize, T: Element>(row: &[T], mid: &[f32], rad: &[f32]) -> BoxSums {
-    let (mut centre, mut radius, mut size) = ([0.0f32; L], [0.0f32; L], [0.0f32; L]);
-    let mut add = |w: &[T; L], m: &[f32; L], r: &[f32; L]| {
+    /// Adds one chunk; a closure might not be inlined into the caller's instruction set.
+    #[inline(always)]
+    fn add<const L: usize, T: Element>(
+        sums: &mut [[f32; L]; 3],
+        w: &[T; L],
+        m: &[f32; L],
+        r: &[f32; L],
+    ) {
         for i in 0..L {
             let w = w[i].value();
             let product = w * m[i];
-            centre[i] += product;
-            radius[i] += w.abs() * r[i];
-            size[i] += product.abs();
+            sums[0][i] += product;
+            sums[1][i] += w.abs() * r[i];
+            sums[2][i] += product.abs();
         }
-    };
+    }
+    let mut sums = [[0.0f32; L]; 3];
     let (w, w_rest) = row.as_chunks::<L>();
     let (m, m_rest) = mid.as_chunks::<L>();
     let (r, r_rest) = rad.as_chunks::<L>();
     for ((w, m), r) in w.iter().zip(m).zip(r) {
-        add(w, m, r);
+        add(&mut sums, w, m, r);
     }
     if !w_rest.is_empty() {
-        add(&pad(w_rest), &pad(m_rest), &pad(r_rest));
+        add(&mut sums, &pad(w_rest), &pad(m_rest), &pad(r_rest));
     }
-    BoxSums { centre: tree(centre), radius: tree(radius), size: tree(size) }
+    let [centre, radius, size] = sums.map(tree);
+    BoxSums { centre, radius, size }
 }
 
 /// `sum w*x`.
 #[inline(always)]
 pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
-    let mut sum = [0.0f32; L];
-    let mut add = |w: &[T; L], x: &[f32; L]| {
+    #[inline(always)]
+    fn add<const L: usize, T: Element>(sum: &mut [f32; L], w: &[T; L], x: &[f32; L]) {
         for i in 0..L {
             sum[i] += w[i].value() * x[i];
         }
-    };
+    }
+    let mut sum = [0.0f32; L];
     let (w, w_rest) = row.as_chunks::<L>();
     let (x, x_rest) = x.as_chunks::<L>();
     for (w, x) in w.iter().zip(x) {
-        add(w, x);
+        add(&mut sum, w, x);
     }
     if !w_rest.is_empty() {
-        add(&pad(w_rest), &pad(x_rest));
+        add(&mut sum, &pad(w_rest), &pad(x_rest));
     }
     tree(sum)
 }
@@ -121,21 +130,22 @@ pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
 /// `sum w^2` and `max |w|`.
 #[inline(always)]
 pub fn norms<const L: usize, T: Element>(row: &[T]) -> (f32, f32) {
-    let (mut squares, mut largest) = ([0.0f32; L], [0.0f32; L]);
-    let mut add = |w: &[T; L]| {
+    #[inline(always)]
+    fn add<const L: usize, T: Element>(squares: &mut [f32; L], largest: &mut [f32; L], w: &[T; L]) {
         for i in 0..L {
             let w = w[i].value();
             squares[i] += w * w;
             let size = w.abs();
             largest[i] = if size > largest[i] { size } else { largest[i] };
         }
-    };
+    }
+    let (mut squares, mut largest) = ([0.0f32; L], [0.0f32; L]);
     let (w, rest) = row.as_chunks::<L>();
     for w in w {
-        add(w);
+        add(&mut squares, &mut largest, w);
     }
     if !rest.is_empty() {
-        add(&pad(rest));
+        add(&mut squares, &mut largest, &pad(rest));
     }
     let squares = tree(squares);
     // A NaN vanishes in a maximum, but not in a sum.
@@ -184,9 +194,13 @@ pub struct RelaxSums {
 /// `sign` is 1, or -1 to relax the negated row (the upper bound's walk).
 #[inline(always)]
 pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
-    let (mut t_sum, mut t_size) = ([0.0f32; L], [0.0f32; L]);
-    let (mut b_sum, mut w_sum) = ([0.0f32; L], [0.0f32; L]);
-    let mut step = |a: &mut [f32; L], l: [&[f32; L]; 6]| {
+    #[inline(always)]
+    fn step<const L: usize>(
+        sums: &mut [[f32; L]; 4],
+        a: &mut [f32; L],
+        sign: f32,
+        l: [&[f32; L]; 6],
+    ) {
         for i in 0..L {
             let x = sign * a[i];
             let positive = x > 0.0;
@@ -194,12 +208,13 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
             let intercept = x * if positive { l[2][i] } else { l[3][i] };
             let new = x * slope;
             a[i] = new;
-            t_sum[i] += intercept;
-            t_size[i] += intercept.abs();
-            b_sum[i] += new * l[4][i];
-            w_sum[i] += new.abs() * l[5][i];
+            sums[0][i] += intercept;
+            sums[1][i] += intercept.abs();
+            sums[2][i] += new * l[4][i];
+            sums[3][i] += new.abs() * l[5][i];
         }
-    };
+    }
+    let mut sums = [[0.0f32; L]; 4];
     let (a, a_rest) = row.as_chunks_mut::<L>();
     let (l0, r0) = lines.slope_lo.as_chunks::<L>();
     let (l1, r1) = lines.slope_up.as_chunks::<L>();
@@ -210,21 +225,18 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
     for ((((((a, l0), l1), l2), l3), l4), l5) in
         a.iter_mut().zip(l0).zip(l1).zip(l2).zip(l3).zip(l4).zip(l5)
     {
-        step(a, [l0, l1, l2, l3, l4, l5]);
+        step(&mut sums, a, sign, [l0, l1, l2, l3, l4, l5]);
     }
     if !a_rest.is_empty() {
         let mut a = pad(a_rest);
-        step(&mut a, [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4), &pad(r5)]);
+        let rest = [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4), &pad(r5)];
+        step(&mut sums, &mut a, sign, rest);
         for (to, from) in a_rest.iter_mut().zip(a) {
             *to = from;
         }
     }
-    RelaxSums {
-        intercept: tree(t_sum),
-        intercept_size: tree(t_size),
-        bias: tree(b_sum),
-        budget: tree(w_sum),
-    }
+    let [intercept, intercept_size, bias, budget] = sums.map(tree);
+    RelaxSums { intercept, intercept_size, bias, budget }
 }
 
 #[cfg(test)]

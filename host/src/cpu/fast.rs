@@ -20,6 +20,9 @@ pub const SLICE: usize = 64;
 /// Products of fewer multiply-adds than this stay on one core.
 const PARALLEL_MACS: usize = 4 << 20;
 
+/// Passes over fewer coefficients than this stay on one core.
+const PARALLEL_FLOATS: usize = 1 << 15;
+
 /// The arithmetic of the host. Keeps the live rows and columns of each layer's weights gathered
 /// until they change: one copy serves every walk through the layer.
 #[derive(Debug)]
@@ -111,6 +114,27 @@ impl Arithmetic for Fast {
         }
     }
 
+    fn each_row(
+        &self,
+        rows: &mut [f32],
+        width: usize,
+        values: &mut [f32],
+        f: impl Fn(&mut [f32], &mut f32) + Sync,
+    ) {
+        if width == 0 {
+            return;
+        }
+        if self.parallel && rows.len() >= PARALLEL_FLOATS {
+            let share = (rows.len() / width).div_ceil(4 * rayon::current_num_threads());
+            let pairs = rows.par_chunks_mut(share * width).zip(values.par_chunks_mut(share));
+            pairs.for_each(|(rows, values)| {
+                rows.chunks_exact_mut(width).zip(values).for_each(|(row, value)| f(row, value));
+            });
+        } else {
+            rows.chunks_exact_mut(width).zip(values).for_each(|(row, value)| f(row, value));
+        }
+    }
+
     fn product(&mut self, p: &Product<'_>, out: &mut [f32]) {
         let width = p.width();
         let rows = p.rows;
@@ -126,7 +150,7 @@ impl Arithmetic for Fast {
         }
         let weights = &mut self.gathered[p.layer];
         if weights.is_empty() {
-            gather(p, weights);
+            gather(p, weights, self.parallel);
         }
         let weights = &weights[p.from * width..(p.from + p.inner) * width];
         let weights = ArrayView2::from_shape((p.inner, width), weights).expect("inner x width");
@@ -149,10 +173,14 @@ impl Arithmetic for Fast {
 }
 
 /// Copies the live rows and columns of the layer's weights.
-fn gather(p: &Product<'_>, out: &mut Vec<f32>) {
-    out.resize(p.live.len() * p.width(), 0.0);
-    for (row, i) in out.chunks_exact_mut(p.width()).zip(p.live) {
-        p.weights.row(*i as usize).gather(p.columns, row);
+fn gather(p: &Product<'_>, out: &mut Vec<f32>, parallel: bool) {
+    let width = p.width();
+    out.resize(p.live.len() * width, 0.0);
+    let one = |(row, i): (&mut [f32], &u32)| p.weights.row(*i as usize).gather(p.columns, row);
+    if parallel && out.len() >= PARALLEL_FLOATS {
+        out.par_chunks_exact_mut(width).zip(p.live).with_min_len(16).for_each(one);
+    } else {
+        out.chunks_exact_mut(width).zip(p.live).for_each(one);
     }
 }
 
