@@ -18,6 +18,8 @@
 //! `R`, under `Semantics::Real` for `N`, under `Semantics::Deployed` also for [`bounds::forward`]
 //! as it rounds.
 #![no_std]
+// No accessor of a checked model, and no bound, may panic.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used))]
 
 pub mod bounds;
 pub mod certificate;

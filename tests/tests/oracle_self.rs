@@ -378,28 +378,3 @@ fn forward_passes_run_on_members() {
     let (value, at) = least(&points, |x| (x[0] + x[1]).max(0.0) - (x[0] - x[1]).max(0.0)).unwrap();
     assert!(ball.contains(at) && (f64::from(value) + 2f64.sqrt()).abs() < 1e-6, "{value}");
 }
-
-/// The speed that the soundness tests count on; run with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    for kind in Kind::ALL {
-        let drawing = std::time::Instant::now();
-        let all: Vec<Case> = cases(1, kind).take(400).collect();
-        let drawn = drawing.elapsed();
-        let start = std::time::Instant::now();
-        let (mut cells, mut slowest) = (0, (std::time::Duration::ZERO, ""));
-        for case in &all {
-            let one = std::time::Instant::now();
-            let found =
-                analyse(&case.net, &case.region, std::slice::from_ref(&case.spec_row)).unwrap();
-            cells += found.cells;
-            slowest = slowest.max((one.elapsed(), &case.name));
-        }
-        println!(
-            "{kind:?}: {} nets, {cells} cells, {:?} (drawn in {drawn:?}), slowest {slowest:?}",
-            all.len(),
-            start.elapsed()
-        );
-    }
-}

@@ -25,7 +25,6 @@ pub(super) enum Feed<'a> {
 ///
 /// # Errors
 /// [`Error::Magnitude`] if a mass reaches `2^100`.
-#[allow(clippy::too_many_arguments)]
 pub(super) fn step<A: Arithmetic>(
     arith: &A,
     feed: Feed<'_>,
