@@ -41,7 +41,7 @@ impl Spec<'_> {
         }
     }
 
-    /// Coefficient of output `j` in row `row`.
+    /// Coefficient of output `j` in row `row`; the row after the last margin is the class's output.
     #[inline]
     pub fn coefficient(&self, row: usize, j: usize, outputs: usize) -> f32 {
         match self {

@@ -164,9 +164,10 @@ impl<'a> Prover<'a> {
         for stage in &self.question.stages {
             match runner.lower_bounds(&region, &spec, &stage.options, &mut self.bounds) {
                 Ok(work) => answer.work += work,
+                // A later stage's tighter bounds may stay within range.
                 Err(error) => {
                     answer.refused = Some(error);
-                    return false;
+                    continue;
                 }
             }
             let least = margin(&self.bounds);
@@ -175,6 +176,7 @@ impl<'a> Prover<'a> {
             }
             if verdict(&self.bounds) == Proof::Certified {
                 answer.record.method = stage.name.to_owned();
+                answer.refused = None;
                 return true;
             }
         }

@@ -49,6 +49,9 @@ pub struct Bounds<'w> {
 /// ([`Method::Ibp`]) or by CROWN's back-substitution (paper 003, theorem 3.2 and corollary 3.3;
 /// for Fast-Lin paper 004's LP-greedy).
 ///
+/// Margins of a network that ends in a ReLU are bounded before it: `relu(z_c) - relu(z_j) >=
+/// min(z_c - z_j, z_c)`, with equality where it is positive, so nothing is relaxed there.
+///
 /// # Errors
 /// [`Error`]; nothing is written to `out` that is not a bound.
 ///
@@ -73,9 +76,15 @@ pub fn lower_bounds<'w, A: Arithmetic>(
     let (mut state, mut scratch) = carve(model, options, workspace).ok_or(Error::Workspace)?;
     let mut work = Work { dense_macs: dense_macs(model, options.method, rows), ..Work::default() };
     region.enclose(scratch.input.0, scratch.input.1);
+    let last = model.depth() - 1;
+    let rectified = matches!(spec, Spec::Margins { .. })
+        && model.layer(last).is_some_and(|layer| layer.activation == Activation::Relu);
 
     for k in 0..model.depth() {
-        let Some(layer) = model.layer(k) else { break };
+        let Some(mut layer) = model.layer(k) else { break };
+        if rectified && k == last {
+            layer.activation = Activation::Identity;
+        }
         let (feed, mid, rad) = if k == 0 {
             (Feed::Region(region), &*scratch.input.0, &*scratch.input.1)
         } else {
@@ -106,13 +115,15 @@ pub fn lower_bounds<'w, A: Arithmetic>(
         scatter(&state, k, scratch.mid, scratch.rad);
     }
 
+    // The row after the last margin is the class's own output.
+    let walked = rows + usize::from(rectified);
+    let mut own = f32::INFINITY;
     let mut done = 0;
-    while done < rows {
+    while done < walked {
         let block = &mut scratch.block;
         // One-sided rows: a block holds as many as it has floors.
-        let take = block.floor.len().min(rows - done);
+        let take = block.floor.len().min(walked - done);
         start(model, &state, spec, block, done, take)?;
-        let last = model.depth() - 1;
         let stop = if options.method == Method::Ibp { last } else { 0 };
         for j in (stop..=last).rev() {
             block.step(arith, model, &state, j, &mut work)?;
@@ -124,12 +135,17 @@ pub fn lower_bounds<'w, A: Arithmetic>(
             Some((mid, rad)) => over_box(arith, row, mid, rad),
             None => region.span(arith, row, input_mid, input_rad, false),
         });
-        for (out, bound) in out.iter_mut().skip(done).zip(found) {
-            if bound.is_finite() {
-                *out = *bound;
+        for (r, bound) in found.iter().enumerate() {
+            let bound = if bound.is_finite() { *bound } else { f32::NEG_INFINITY };
+            match out.get_mut(done + r) {
+                Some(out) => *out = bound,
+                None => own = bound,
             }
         }
         done += take;
+    }
+    for out in out.iter_mut() {
+        *out = if own < *out { own } else { *out };
     }
     let State { lo, hi, .. } = state;
     Ok(Bounds { work, lo, hi })

@@ -143,6 +143,27 @@ fn a_dead_layer_leaves_the_bias() {
 }
 
 #[test]
+fn a_last_relu_costs_a_margin_nothing() {
+    // z0 = x + 1, z1 = x - 1 over x in [-0.5, 3.5]: z0 - z1 = 2, z0 >= 0.5.
+    let words = build(&[
+        (1, 1, blob::IDENTITY, &[1.0], &[0.0]),
+        (2, 1, blob::RELU, &[1.0, 1.0], &[1.0, -1.0]),
+    ]);
+    let region = Region::ball(&[1.5], 2.0, Norm::Linf);
+    for method in [Method::CrownIbp, Method::FastLin, Method::Crown] {
+        let options = Options::new(method);
+        let out = run(&words, &region, &Spec::Margins { class: 0 }, &options);
+        assert!(close(out[0], 0.5), "{method:?} {out:?}");
+        // Where the class's own output may be 0, so may the margin.
+        let far = Region::ball(&[1.5], 2.5, Norm::Linf);
+        let out = run(&words, &far, &Spec::Margins { class: 0 }, &options);
+        assert!(close(out[0], 0.0), "{method:?} {out:?}");
+        let out = run(&words, &region, &Spec::Margins { class: 1 }, &options);
+        assert!(close(out[0], -2.0), "{method:?} {out:?}");
+    }
+}
+
+#[test]
 fn bad_calls_are_errors() {
     let words = two_neurons();
     let model = Model::from_words(&words).unwrap();
