@@ -13,9 +13,12 @@ use rayon::prelude::*;
 /// Lanes of the row sums.
 const LANES: usize = 32;
 
-/// Depth of one call of the GEMM: sums of this many terms are added to the result one after the
-/// other, so that a term of `n` passes through `SLICE + n/SLICE` roundings, not through `n`.
-pub const SLICE: usize = 64;
+/// Inner entries of one call of the GEMM, for a product over `n`: the calls' sums are added to the
+/// result one after the other, so that a term passes through `slice + n/slice` roundings, not
+/// through `n`. Short slices are slow, but small products have time.
+pub const fn slice(n: usize) -> usize {
+    if n <= 256 { 16 } else { 64 }
+}
 
 /// Products of fewer multiply-adds than this stay on one core.
 const PARALLEL_MACS: usize = 4 << 20;
@@ -75,7 +78,7 @@ impl Arithmetic for Fast {
 
     fn product_depth(&self, n: usize) -> u32 {
         if self.sliced {
-            (SLICE.min(n) + n.div_ceil(SLICE) + 1) as u32
+            (slice(n).min(n) + n.div_ceil(slice(n)) + 1) as u32
         } else {
             // Any order: each term, and what the result held before.
             n as u32 + 1
@@ -184,7 +187,7 @@ fn gather(p: &Product<'_>, out: &mut Vec<f32>, parallel: bool) {
     }
 }
 
-/// `out (+)= a * w` in slices of [`SLICE`] inner entries.
+/// `out (+)= a * w` in slices of [`slice`] inner entries.
 fn sliced_product(
     a: ArrayView2<'_, f32>,
     w: ArrayView2<'_, f32>,
@@ -194,7 +197,7 @@ fn sliced_product(
     let inner = w.nrows();
     let mut from = 0;
     while from < inner {
-        let to = (from + SLICE).min(inner);
+        let to = (from + slice(inner)).min(inner);
         let beta = if accumulate || from > 0 { 1.0 } else { 0.0 };
         let part = Slice::from(from..to);
         let (a, w) = (a.slice_axis(Axis(1), part), w.slice_axis(Axis(0), part));
@@ -203,22 +206,23 @@ fn sliced_product(
     }
 }
 
-/// Whether the GEMM sums a slice before it adds it to the result, on this machine's kernel: each
-/// slice below is 64 ones, which vanish one by one beside 2^24 but not together.
+/// Whether the GEMM sums a slice before it adds it to the result, on this machine's kernel: the
+/// ones of a slice vanish one by one beside 2^24, but not together.
 ///
 /// [`Arithmetic::product_depth`] rests on this; where it does not hold, on the any-order bound.
 fn is_sliced() -> bool {
     static SLICED: OnceLock<bool> = OnceLock::new();
     *SLICED.get_or_init(|| {
-        [(1, 1), (3, 5), (9, 17), (64, 64), (70, 333)].iter().all(|&(rows, cols)| {
+        let shapes = [(1, 1), (3, 5), (9, 17), (64, 64), (70, 333)];
+        let sums = |(rows, cols): (usize, usize), inner: usize| {
             let big = (1u32 << 24) as f32;
-            let inner = 3 * SLICE;
             let a = ndarray::Array2::<f32>::ones((rows, inner));
             let w = ndarray::Array2::<f32>::ones((inner, cols));
             let mut out = ndarray::Array2::<f32>::from_elem((rows, cols), big);
             sliced_product(a.view(), w.view(), out.view_mut(), true);
             out.iter().all(|x| *x == big + inner as f32)
-        })
+        };
+        shapes.iter().all(|shape| sums(*shape, 48) && sums(*shape, 320))
     })
 }
 

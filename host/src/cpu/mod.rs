@@ -3,5 +3,5 @@
 mod fast;
 mod runner;
 
-pub use fast::{Fast, SLICE};
+pub use fast::{Fast, slice};
 pub use runner::{Report, Runner};
