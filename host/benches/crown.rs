@@ -53,7 +53,7 @@ fn gemm_rate(threads: usize) -> f64 {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    if args.is_empty() || args.len() % 3 != 0 {
+    if args.is_empty() || !args.len().is_multiple_of(3) {
         eprintln!("usage: cargo bench -p certus --bench crown -- NET.onnx SAMPLES.npz EPSILON ..");
         return;
     }

@@ -27,6 +27,13 @@ pub struct Found {
 const LARGEST: u64 = 1 << 40;
 
 impl Search {
+    /// `k` times the tolerance. A tolerance such as 1e-5 is the inverse of a whole number, and the
+    /// quotient by that is a radius that reads well, 0.09926 and not 0.09926000000000001.
+    fn multiple(&self, k: u64) -> f64 {
+        let inverse = (1.0 / self.tolerance).round();
+        if 1.0 / inverse == self.tolerance { k as f64 / inverse } else { k as f64 * self.tolerance }
+    }
+
     /// Finds the largest radius for which `certified` says so: gallops from the start until the
     /// answer changes, then bisects.
     pub fn run(&self, mut certified: impl FnMut(f64) -> bool) -> Found {
@@ -41,7 +48,7 @@ impl Search {
                 break;
             }
             found.tried += 1;
-            if certified(next as f64 * self.tolerance) {
+            if certified(self.multiple(next)) {
                 low = next;
                 if low == LARGEST {
                     break;
@@ -57,7 +64,7 @@ impl Search {
             // Gallop faster the further off the start was.
             step = (step * 2).min(1 << 20);
         }
-        found.radius = low as f64 * self.tolerance;
+        found.radius = self.multiple(low);
         found
     }
 }
@@ -76,6 +83,20 @@ mod tests {
                 assert!(!found.cut && found.tried < 60);
             }
         }
+    }
+
+    #[test]
+    fn radii_read_well_and_are_those_that_were_tried() {
+        let mut tried = Vec::new();
+        let search = Search { tolerance: 1e-5, budget: 60, start: 0.01 };
+        let found = search.run(|radius| {
+            tried.push(radius);
+            radius <= 0.099265
+        });
+        assert_eq!(found.radius.to_string(), "0.09926");
+        assert!(tried.contains(&found.radius));
+        let search = Search { tolerance: 3.0, ..search };
+        assert_eq!(search.run(|radius| radius < 10.0).radius, 9.0);
     }
 
     #[test]

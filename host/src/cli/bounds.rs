@@ -1,99 +1,165 @@
 //! `certus bounds`: ranges of the outputs over a region.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use certus_engine::bounds;
 use certus_engine::model::Model;
 use certus_engine::region::Region;
 use certus_engine::spec::Spec;
-use serde::Serialize;
 
 use super::Outcome;
-use super::inputs::read_blob;
-use super::options::{FormatArg, MethodArgs, NormArg, name, parse_epsilon};
+use super::inputs::{check_output, checked, read_blob};
+use super::message::say;
+use super::options::{
+    FormatArg, LARGEST_END, MethodArgs, NormArg, OutArgs, down, name, parse_epsilon, up,
+};
 use crate::cpu::{Report, Runner};
-use crate::dataset::{self, CsvLabels};
+use crate::dataset::{self, CsvLabels, Dataset};
 use crate::error::{Error, Result};
-use crate::report::Sink;
+use crate::report::ranges::{self, Range};
+use crate::report::{Heading, Sink, file};
+use crate::run::Progress;
 
-/// Bound the outputs over a box or over balls
+/// Lines of a table that are listed one by one.
+const TABLE_LINES: usize = 40;
+
+/// Bound the outputs over a box, or over a ball around each row of a file
 #[derive(clap::Args, Debug)]
+#[command(after_help = AFTER)]
+#[command(override_usage = "certus bounds [OPTIONS] <MODEL> --box <LO> <HI>\n       \
+    certus bounds [OPTIONS] <MODEL> --center <FILE> --epsilon <E>")]
 pub struct Args {
-    /// .onnx, .nnet, .npz or .certus
+    /// Read the network from this .onnx, .nnet, .npz or .certus file
     model: PathBuf,
-    /// A box: lower ends, then upper ends, comma-separated; one value stands for all coordinates
+    /// Bound over this box: lower ends and upper ends, each a,b,c or one value for all coordinates
     #[arg(long, num_args = 2, value_names = ["LO", "HI"], allow_hyphen_values = true,
-        required_unless_present = "center", conflicts_with_all = ["center", "epsilon"])]
+        conflicts_with_all = ["center", "epsilon", "norm"], help_heading = "Region")]
     r#box: Option<Vec<String>>,
-    /// Centres of balls: a data file without labels
-    #[arg(long, value_name = "FILE", requires = "epsilon")]
+    /// Bound over a ball around each row of this file, which has no labels
+    #[arg(long, value_name = "FILE", requires = "epsilon", help_heading = "Region")]
     center: Option<PathBuf>,
-    /// Radius of the balls
-    #[arg(long, value_name = "E", value_parser = parse_epsilon, allow_hyphen_values = true)]
+    /// Take this radius for the balls of --center
+    #[arg(long, value_name = "E", value_parser = parse_epsilon, allow_hyphen_values = true,
+        requires = "center", help_heading = "Region")]
     epsilon: Option<f64>,
-    /// Norm of the balls
-    #[arg(long, value_enum, default_value = "linf")]
+    /// Measure distances in this norm
+    #[arg(long, value_enum, default_value = "linf", help_heading = "Region")]
     norm: NormArg,
     #[command(flatten)]
     method: MethodArgs,
-    /// Show the pre-activation bounds of every layer too, every neuron back-substituted
+    #[command(flatten)]
+    out: OutArgs,
+    /// Bound every neuron before its activation too, each by the method itself
     #[arg(long)]
     layers: bool,
-    /// How results are written
-    #[arg(long, value_enum, default_value = "table")]
-    format: FormatArg,
-    /// Write results here instead of standard output
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
-/// One line of output: a range, and what it is of.
-#[derive(Serialize)]
-struct Line<'a> {
-    index: usize,
-    layer: Option<usize>,
-    output: usize,
-    lower: Option<f32>,
-    upper: Option<f32>,
-    method: &'a str,
-    semantics: &'a str,
-}
+const AFTER: &str = "\
+A JSON line or a row of the CSV is one range: index (the row of the centre), layer (absent for an
+output of the network), output (or neuron), lower, upper (absent where nothing is proved), method,
+epsilon and norm (absent for a box), semantics, backend.
+
+Exit codes: 0 every output is bounded; 2 one is not; 4 bad input, told in one line.
+
+Example: certus bounds pendulum.onnx --box -0.1,-0.5 0.1,0.5";
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let words = read_blob(&args.model, Ok)?;
-    let model = Model::from_words(&words)
-        .map_err(|error| Error::input(&args.model, "blob", error.to_string()))?;
-    let mut runner = args.method.pool()?.install(|| Runner::new(model, true));
-    let mut sink = args.out.as_deref().map_or_else(|| Ok(Sink::stdout()), Sink::create)?;
-    let mut all_bounded = true;
-    let mut each = |index: usize, region: &Region<'_>, place: &str| -> Result<()> {
-        let report = bound(args, &mut runner, region)
-            .map_err(|error| Error::Usage(format!("{place}: {error}")))?;
-        all_bounded &= report.lower.iter().all(|x| x.is_finite());
-        sink.write(|out| match args.format {
-            FormatArg::Table => table(index, place, &report, out),
-            _ => lines(args, index, &report, out),
-        })
-    };
-    if let Some(ends) = &args.r#box {
-        let (lo, hi) = (ends_of(&ends[0], model.inputs())?, ends_of(&ends[1], model.inputs())?);
-        each(0, &Region::Box { lo: &lo, hi: &hi }, "--box")?;
+    if let Some(out) = &args.out.out {
+        let inputs = [("MODEL", Some(args.model.as_path())), ("--center", args.center.as_deref())];
+        check_output("--out", out, &inputs)?;
     }
-    if let (Some(center), Some(epsilon)) = (&args.center, args.epsilon) {
+    let words = read_blob(&args.model, Ok)?;
+    let model = checked(&words);
+    let regions = Regions::read(args, &model)?;
+    let ranges = args.method.pool()?.install(|| all(args, model, &regions));
+    let write = |out: &mut dyn std::io::Write| match args.out.format {
+        FormatArg::Table => ranges::table(&ranges, &heading(args), TABLE_LINES, out),
+        FormatArg::Jsonl => ranges.iter().try_for_each(|range| ranges::jsonl(range, out)),
+        FormatArg::Csv => {
+            writeln!(out, "{}", ranges::COLUMNS)?;
+            ranges.iter().try_for_each(|range| ranges::csv(range, out))
+        }
+    };
+    match &args.out.out {
+        Some(out) => file::replace(out, write)?,
+        None => {
+            let mut sink = Sink::stdout();
+            sink.write(write)?;
+            sink.finish()?;
+        }
+    }
+    let bounded = |r: &Range| r.layer.is_some() || (r.lower.is_some() && r.upper.is_some());
+    Ok(if ranges.iter().all(bounded) { Outcome::Proved } else { Outcome::Unknown })
+}
+
+/// What is bounded over.
+enum Regions<'a> {
+    Box(Vec<f32>, Vec<f32>),
+    Balls(&'a Path, Dataset, f64),
+}
+
+impl<'a> Regions<'a> {
+    fn read(args: &'a Args, model: &Model<'_>) -> Result<Self> {
+        if let Some(ends) = &args.r#box {
+            let lo = ends_of(&ends[0], model.inputs())?;
+            let hi = ends_of(&ends[1], model.inputs())?;
+            if let Some(i) = (0..lo.len()).find(|&i| lo[i] > hi[i]) {
+                let message = format!("--box from {} to {} in coordinate {i}", lo[i], hi[i]);
+                return Err(Error::Usage(format!("{message}, expected LO not above HI")));
+            }
+            // Rounded outward, the box holds all that was asked for.
+            let (lo, hi) = (lo.into_iter().map(down), hi.into_iter().map(up));
+            return Ok(Regions::Box(lo.collect(), hi.collect()));
+        }
+        let (Some(center), Some(epsilon)) = (&args.center, args.epsilon) else {
+            return Err(Error::Usage("expected --box LO HI, or --center FILE --epsilon E".into()));
+        };
         let set = dataset::read_with(center, None, CsvLabels::None)?;
         if set.cols != model.inputs() {
-            let message =
-                format!("{} numbers a row, the model has {} inputs", set.cols, model.inputs());
+            let (cols, inputs) = (set.cols, model.inputs());
+            let message = format!("{cols} numbers a row, expected the model's {inputs} inputs");
             return Err(Error::input(center, "shape", message));
         }
-        for row in 0..set.rows {
-            let region = Region::ball(set.row(row), epsilon, args.norm.norm());
-            each(row, &region, &format!("{} row {row}", center.display()))?;
+        Ok(Regions::Balls(center, set, epsilon))
+    }
+}
+
+/// The ranges over all regions.
+fn all(args: &Args, model: Model<'_>, regions: &Regions<'_>) -> Vec<Range> {
+    let mut runner = Runner::new(model, true);
+    let mut each = |index: usize, place: &str, region: &Region<'_>| {
+        let report = bound(args, &mut runner, region).unwrap_or_else(|error| {
+            say(format_args!("{place}: no bounds: {error}"));
+            nothing(&model)
+        });
+        ranges_of(args, index, &report)
+    };
+    match regions {
+        Regions::Box(lo, hi) => each(0, "--box", &Region::Box { lo, hi }),
+        Regions::Balls(file, set, epsilon) => {
+            let progress = Progress::new(set.rows, 0);
+            let rows = (0..set.rows).flat_map(|row| {
+                let region = Region::ball(set.row(row), *epsilon, args.norm.norm());
+                let found = each(row, &format!("{}: row {row}", file.display()), &region);
+                progress.tick();
+                found
+            });
+            let found = rows.collect();
+            progress.finish();
+            found
         }
     }
-    sink.finish()?;
-    Ok(if all_bounded { Outcome::Proved } else { Outcome::Unknown })
+}
+
+/// What is known of a region where the engine refuses: nothing.
+fn nothing(model: &Model<'_>) -> Report {
+    let unbounded = |n: usize| vec![(f32::NEG_INFINITY, f32::INFINITY); n];
+    Report {
+        lower: vec![f32::NEG_INFINITY; 2 * model.outputs()],
+        layers: model.layers().map(|layer| unbounded(layer.rows)).collect(),
+        work: bounds::Work::default(),
+    }
 }
 
 /// The best bounds of all the method's stages.
@@ -101,10 +167,10 @@ fn bound(
     args: &Args,
     runner: &mut Runner<'_>,
     region: &Region<'_>,
-) -> std::result::Result<Report, certus_engine::bounds::Error> {
+) -> std::result::Result<Report, bounds::Error> {
     let mut best: Option<Report> = None;
     for stage in args.method.stages() {
-        let options = certus_engine::bounds::Options { every_neuron: args.layers, ..stage.options };
+        let options = bounds::Options { every_neuron: args.layers, ..stage.options };
         let found = runner.report(region, &Spec::Outputs, &options)?;
         best = Some(match best {
             None => found,
@@ -117,73 +183,68 @@ fn bound(
             }
         });
     }
-    best.ok_or(certus_engine::bounds::Error::Spec)
+    best.ok_or(bounds::Error::Spec)
+}
+
+/// A report's ranges, outputs first.
+fn ranges_of(args: &Args, index: usize, report: &Report) -> Vec<Range> {
+    // Adding zero takes the sign from a zero.
+    let finite = |x: f32| x.is_finite().then_some(f64::from(x) + 0.0);
+    let range = |layer: Option<usize>, output: usize, (lower, upper): (f32, f32)| Range {
+        index,
+        layer,
+        output,
+        lower: finite(lower),
+        upper: finite(upper),
+        method: name(args.method.method),
+        epsilon: args.epsilon,
+        norm: args.center.as_ref().map(|_| name(args.norm)),
+        semantics: args.method.semantics_name().to_owned(),
+        backend: name(args.method.backend),
+    };
+    let outputs = report.lower.len() / 2;
+    let ends = |i: usize| (report.lower[i], -report.lower[i + outputs]);
+    let mut all: Vec<Range> = (0..outputs).map(|i| range(None, i, ends(i))).collect();
+    if args.layers {
+        for (k, neurons) in report.layers.iter().enumerate() {
+            all.extend(neurons.iter().enumerate().map(|(i, ends)| range(Some(k), i, *ends)));
+        }
+    }
+    all
+}
+
+fn heading(args: &Args) -> Heading {
+    let file = |path: &Path| {
+        path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
+    };
+    let data = match (&args.r#box, &args.center) {
+        (Some(ends), _) => format!("box from {} to {}", ends[0], ends[1]),
+        (None, center) => center.as_deref().map_or(String::new(), file),
+    };
+    Heading {
+        model: file(&args.model),
+        data,
+        what: "bounds".to_owned(),
+        norm: if args.center.is_some() { name(args.norm) } else { String::new() },
+        epsilon: args.epsilon,
+        method: name(args.method.method),
+        semantics: args.method.semantics_name().to_owned(),
+        backend: name(args.method.backend),
+    }
 }
 
 /// `1,2,3`, or one value for all coordinates.
-fn ends_of(text: &str, inputs: usize) -> Result<Vec<f32>> {
-    let values = text
-        .split(',')
-        .map(|part| part.trim().parse::<f32>().ok().filter(|x| x.is_finite()))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Error::Usage(format!("--box '{text}', expected finite numbers a,b,c")))?;
-    match values.len() {
-        1 => Ok(vec![values[0]; inputs]),
-        n if n == inputs => Ok(values),
-        n => Err(Error::Usage(format!("--box has {n} coordinates, the model has {inputs} inputs"))),
-    }
-}
-
-fn table(index: usize, place: &str, report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let outputs = report.lower.len() / 2;
-    if index > 0 {
-        writeln!(out)?;
-    }
-    writeln!(out, "{place}")?;
-    writeln!(out, "  {:>6}  {:>14}  {:>14}", "output", "lower", "upper")?;
-    for i in 0..outputs {
-        writeln!(out, "  {i:>6}  {:>14.6}  {:>14.6}", report.lower[i], -report.lower[i + outputs])?;
-    }
-    if report.layers.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "  pre-activations: neurons inactive, active, unstable; widest range")?;
-    for (k, ends) in report.layers.iter().enumerate() {
-        let inactive = ends.iter().filter(|(_, hi)| *hi <= 0.0).count();
-        let active = ends.iter().filter(|(lo, _)| *lo >= 0.0).count();
-        let width = ends.iter().fold(0.0f32, |w, (lo, hi)| w.max(hi - lo));
-        let unstable = ends.len() - inactive - active;
-        writeln!(out, "  layer {k:>3}  {inactive:>7} {active:>7} {unstable:>7}  {width:>14.6}")?;
-    }
-    Ok(())
-}
-
-fn lines(args: &Args, index: usize, report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let outputs = report.lower.len() / 2;
-    let method = name(args.method.method);
-    let finite = |x: f32| x.is_finite().then_some(x);
-    let mut put = |layer: Option<usize>, output: usize, lower: f32, upper: f32| {
-        let semantics = args.method.semantics_name();
-        let (lower, upper) = (finite(lower), finite(upper));
-        let line = Line { index, layer, output, lower, upper, method: &method, semantics };
-        if args.format == FormatArg::Csv {
-            let text = |x: Option<f32>| x.map_or(String::new(), |x| x.to_string());
-            let layer = layer.map_or(String::new(), |k| k.to_string());
-            let (lower, upper) = (text(lower), text(upper));
-            writeln!(out, "{index},{layer},{output},{lower},{upper},{method},{semantics}")
-        } else {
-            writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::from)?)
-        }
+fn ends_of(text: &str, inputs: usize) -> Result<Vec<f64>> {
+    let parse = |part: &str| part.trim().parse().ok().filter(|x: &f64| up(x.abs()) < LARGEST_END);
+    let values = text.split(',').map(parse).collect::<Option<Vec<_>>>();
+    let wrong = |found: &str| {
+        let expected = format!("expected finite numbers, one or as many as the {inputs} inputs");
+        Err(Error::Usage(format!("--box '{text}': {found}, {expected}")))
     };
-    for i in 0..outputs {
-        put(None, i, report.lower[i], -report.lower[i + outputs])?;
+    match values {
+        None => wrong("not all numbers"),
+        Some(values) if values.len() == 1 => Ok(vec![values[0]; inputs]),
+        Some(values) if values.len() == inputs => Ok(values),
+        Some(values) => wrong(&format!("{} numbers", values.len())),
     }
-    if args.layers {
-        for (k, ends) in report.layers.iter().enumerate() {
-            for (i, (lo, hi)) in ends.iter().enumerate() {
-                put(Some(k), i, *lo, *hi)?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -5,14 +5,15 @@ use super::options::parse_epsilon;
 use super::samples::{RunArgs, Setup};
 use crate::error::Result;
 
-/// Certify samples: does the class stay the same in a ball around each?
+/// Certify that the class stays the same in a ball of one radius around each sample
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Certify this radius, in units of the data (after --scale, before --mean and --std)
+    #[arg(long, value_name = "E", value_parser = parse_epsilon, allow_hyphen_values = true,
+        help_heading = "Question")]
+    epsilon: f64,
     #[command(flatten)]
     run: RunArgs,
-    /// Radius of the ball, in units of the data (after --scale, before --mean and --std)
-    #[arg(long, value_name = "E", value_parser = parse_epsilon, allow_hyphen_values = true)]
-    epsilon: f64,
 }
 
 /// Runs the subcommand.

@@ -1,5 +1,7 @@
 //! Models and data from the command line.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use certus_engine::model::Model;
@@ -7,32 +9,40 @@ use certus_engine::model::Model;
 use crate::blob::{self, WeightKind};
 use crate::dataset::{self, CsvLabels, Dataset};
 use crate::error::{Error, Result};
-use crate::import;
+use crate::import::{self, MAX_FILE};
 use crate::network::Network;
+use crate::report::file;
 
 /// Which samples, and how they are read.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Data")]
 pub struct DataArgs {
-    /// Samples: .npy, .npz (X, y), IDX, CSV (label first) or CIFAR binary; .gz too
+    /// Read samples from this .npy, .npz (X, y), IDX, CSV (label first) or CIFAR file, or its .gz
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// Labels in a file of their own
+    /// Read labels from a file of their own
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// The CSV file has no labels: every column is an input
-    #[arg(long)]
+    /// Take no labels: each column of a CSV is an input, the predicted class is what is certified
+    #[arg(long, conflicts_with = "labels")]
     pub unlabelled: bool,
-    /// Divide the data by this before anything else (255 for byte images)
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    /// Divide the data by this first (255 for images in bytes)
+    #[arg(long, value_name = "S", default_value_t = 1.0, allow_hyphen_values = true)]
     pub scale: f64,
-    /// The network expects (x - MEAN) / STD: one value, or one a channel. Radii stay in units of x
+    /// Give the network (x - MEAN) / STD: one value, or one a channel; radii stay in units of x
     #[arg(long, value_name = "MEAN", value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f64>,
-    /// See --mean
-    #[arg(long, value_name = "STD", value_delimiter = ',')]
+    /// Divide by this after --mean: one value, or one a channel
+    #[arg(long, value_name = "STD", value_delimiter = ',', allow_hyphen_values = true)]
     pub std: Vec<f64>,
-    /// Rows A up to but not including B
-    #[arg(long, value_name = "A..B", default_value = "..")]
+    /// Take the rows from A up to but not including B
+    #[arg(
+        long,
+        value_name = "A..B",
+        default_value = "..",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     pub range: String,
 }
 
@@ -44,11 +54,9 @@ pub fn read_blob(
     path: &Path,
     normalise: impl FnOnce(Network) -> Result<Network>,
 ) -> Result<Vec<u32>> {
-    let network = if path.extension().is_some_and(|e| e == "certus") {
+    let network = if is_blob(path) {
         let words = read_words(path)?;
-        let model = Model::from_words(&words)
-            .map_err(|error| Error::input(path, "blob", error.to_string()))?;
-        let network = blob::unpack(&model);
+        let network = blob::unpack(&checked_words(path, &words)?);
         let normalised = normalise(network.clone())?;
         if normalised == network {
             return Ok(words);
@@ -61,9 +69,53 @@ pub fn read_blob(
         .map_err(|error| Error::input(path, "model", error.to_string()))
 }
 
+/// A network from any of the formats.
+///
+/// # Errors
+/// What cannot be read, with file and place.
+pub fn read_network(path: &Path) -> Result<Network> {
+    if !is_blob(path) {
+        return import::read(path);
+    }
+    let words = read_words(path)?;
+    Ok(blob::unpack(&checked_words(path, &words)?))
+}
+
+/// The model of words that [`read_blob`] gave.
+pub fn checked(words: &[u32]) -> Model<'_> {
+    Model::from_words(words).expect("read_blob gives checked words")
+}
+
+/// Refuses an output that is one of the inputs, and one that cannot be written, before any work.
+///
+/// # Errors
+/// Both options by name.
+pub fn check_output(option: &str, out: &Path, others: &[(&str, Option<&Path>)]) -> Result<()> {
+    let clash = others.iter().find(|(_, path)| path.is_some_and(|path| file::same(path, out)));
+    if let Some((other, _)) = clash {
+        let message = format!("{option} {}: is also {other}", out.display());
+        return Err(Error::Usage(format!("{message}, expected a file of its own")));
+    }
+    file::probe(out)
+}
+
+fn is_blob(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("certus"))
+}
+
+fn checked_words<'a>(path: &Path, words: &'a [u32]) -> Result<Model<'a>> {
+    Model::from_words(words).map_err(|error| Error::input(path, "blob", error.to_string()))
+}
+
 /// A blob file's words.
 fn read_words(path: &Path) -> Result<Vec<u32>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+    let file = File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        let message = format!("longer than {MAX_FILE} bytes, the most that is read");
+        return Err(Error::input(path, "file", message));
+    }
     let (words, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         let place = format!("byte {}", bytes.len());
@@ -98,7 +150,7 @@ impl DataArgs {
             return Err(Error::input(file, format!("row {row}"), message));
         }
         if !(self.scale.is_finite() && self.scale > 0.0) {
-            let message = format!("--scale {}, expected a number above 0", self.scale);
+            let message = format!("--scale {}, expected a finite number above 0", self.scale);
             return Err(Error::Usage(message));
         }
         if self.scale != 1.0 {

@@ -3,26 +3,25 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use certus_engine::bounds::{Method, Size, Work};
+use certus_engine::bounds::{Method, Size};
 use certus_engine::model::{Activation, Model, Weights};
 
 use super::Outcome;
-use super::inputs::read_blob;
-use crate::error::{Error, Result};
+use super::inputs::{checked, read_blob};
+use crate::error::Result;
 use crate::report::Sink;
 
-/// Show a model's layers, sizes and the work that bounding takes
+/// Show a network's layers, its sizes and the work that bounding takes
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// .onnx, .nnet, .npz or .certus
+    /// Read the network from this .onnx, .nnet, .npz or .certus file
     model: PathBuf,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
     let words = read_blob(&args.model, Ok)?;
-    let model = Model::from_words(&words)
-        .map_err(|error| Error::input(&args.model, "blob", error.to_string()))?;
+    let model = checked(&words);
     let mut sink = Sink::stdout();
     sink.write(|out| {
         writeln!(out, "{}", args.model.display())?;
@@ -35,17 +34,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
 /// One line a layer.
 fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "  {} inputs, {} outputs, {} layers",
-        model.inputs(),
-        model.outputs(),
-        model.depth()
-    )?;
+    let (inputs, outputs) = (model.inputs(), model.outputs());
+    let (inputs, outputs) = (number(inputs, "input"), number(outputs, "output"));
+    writeln!(out, "  {inputs}, {outputs}, {}\n", number(model.depth(), "layer"))?;
     writeln!(
         out,
         "  {:>5} {:>7} {:>7}  {:<16} {:>7}  {:>9}  {:>10}",
-        "layer", "inputs", "outputs", "activation", "weights", "non-zero", "|w| max"
+        "layer", "inputs", "outputs", "activation", "stored", "non-zero", "max |w|"
     )?;
     for (k, layer) in model.layers().enumerate() {
         let activation = match layer.activation {
@@ -73,7 +68,7 @@ fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
         if layer.weight_error > 0.0 || layer.bias_error > 0.0 {
             writeln!(
                 out,
-                "        folded: weights within {:.1e} relative, biases within {:.1e} of the original",
+                "        weights are within {:.1e} (relative), biases within {:.1e} of the file's",
                 layer.weight_error, layer.bias_error
             )?;
         }
@@ -84,16 +79,13 @@ fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// Flash, RAM and work per method, as [`Size::of`] and the dense count give them.
 pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     let weights: u64 = model.layers().map(|l| l.rows as u64 * l.cols as u64).sum();
-    writeln!(
-        out,
-        "  flash {} bytes, forward pass {weights} multiply-adds",
-        4 * model.words().len()
-    )?;
-    writeln!(
-        out,
-        "  {:<10} {:>16} {:>16} {:>22}",
-        "method", "RAM, block 1", "RAM, block 64", "dense multiply-adds"
-    )?;
+    let flash = 4 * model.words().len();
+    writeln!(out, "\n  flash {flash} bytes, forward pass {weights} multiply-adds\n")?;
+    // A classifier's margins, or both ends of a single output.
+    let rows = if model.outputs() == 1 { 2 } else { model.outputs() - 1 };
+    writeln!(out, "  {:<10} {:^33}  {:>20}", "", "RAM (bytes)", "dense multiply-adds")?;
+    let head = ["rows at once: 1", "64", "per call"];
+    writeln!(out, "  {:<10} {:>16} {:>16}  {:>20}", "method", head[0], head[1], head[2])?;
     let methods = [
         ("ibp", Method::Ibp),
         ("crown-ibp", Method::CrownIbp),
@@ -102,27 +94,13 @@ pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     ];
     for (name, method) in methods {
         let bytes = |block| Size::of(model, method, block).bytes();
-        let dense =
-            certus_engine::bounds::dense_macs(model, method, model.outputs().saturating_sub(1));
-        writeln!(out, "  {name:<10} {:>10} bytes {:>10} bytes {dense:>22}", bytes(1), bytes(64))?;
+        let dense = certus_engine::bounds::dense_macs(model, method, rows);
+        writeln!(out, "  {name:<10} {:>16} {:>16}  {dense:>20}", bytes(1), bytes(64))?;
     }
     Ok(())
 }
 
-/// The counters of a run, on standard error.
-pub fn print_work(work: &Work, samples: usize, seconds: f64) {
-    let per = |n: u64| n as f64 / samples.max(1) as f64;
-    eprintln!(
-        "work: {:.4e} multiply-adds ({:.4e} in products), {:.4e} a sample; densely {:.4e}, {:.1} times as many",
-        work.macs() as f64,
-        work.product_macs as f64,
-        per(work.macs()),
-        work.dense_macs as f64,
-        work.dense_macs as f64 / work.macs().max(1) as f64,
-    );
-    eprintln!(
-        "      {:.1} neurons back-substituted a sample, {:.1} of them dropped on the way; {seconds:.3} s in all",
-        per(work.neurons),
-        per(work.dropped),
-    );
+/// A count with its word.
+fn number(n: usize, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }

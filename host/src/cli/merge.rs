@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Outcome;
+use super::message::note;
 use super::samples::outcome;
 use crate::error::Result;
 use crate::run::merge;
@@ -10,10 +11,10 @@ use crate::run::merge;
 /// Put the parts of a sharded run together
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The parts: outputs of --format jsonl with their manifests beside them
+    /// Read these parts: outputs of --format jsonl, each with its manifest beside it
     #[arg(required = true)]
     parts: Vec<PathBuf>,
-    /// Where the whole goes
+    /// Write the whole run to this file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Accept that rows are missing
@@ -24,6 +25,7 @@ pub struct Args {
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
     let records = merge(&args.parts, &args.out, args.partial)?;
-    eprintln!("{}: {} rows of {} parts", args.out.display(), records.len(), args.parts.len());
+    let (rows, parts) = (records.len(), args.parts.len());
+    note(format_args!("{}: {rows} rows of {parts} parts", args.out.display()));
     Ok(outcome(&records))
 }

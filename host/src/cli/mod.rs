@@ -2,21 +2,26 @@
 
 mod bounds;
 mod certify;
+mod describe;
 mod inputs;
 mod inspect;
 mod merge;
+mod message;
 mod options;
 mod pack;
 mod radius;
 mod samples;
+mod stream;
+mod verbose;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::Result;
 
-/// Proves facts about small neural networks, soundly in floating point.
+/// Prove facts about small neural networks, soundly in floating point.
 #[derive(Parser, Debug)]
 #[command(name = "certus", version, about, after_help = AFTER)]
 struct Cli {
@@ -26,7 +31,10 @@ struct Cli {
 
 const AFTER: &str = "\
 Results go to standard output, progress and messages to standard error.
-Exit codes: 0 all proved, 1 something falsified, 2 something unknown, 3 timeout, 4 bad input.";
+Exit codes: 0 all proved; 1 something falsified or misclassified; 2 something unknown; 3 timeout;
+4 bad input, told in one line.
+
+Example: certus radius digits.onnx --data digits.npz";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -53,19 +61,36 @@ enum Outcome {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let usage = error.use_stderr();
-            // A closed pipe is no reason to complain about the message not arriving.
-            let _ = error.print();
-            return ExitCode::from(if usage { 4 } else { 0 });
-        }
+        Err(error) => return explain(&error),
     };
     match cli.command.run() {
         Ok(Outcome::Proved) => ExitCode::SUCCESS,
         Ok(Outcome::Falsified) => ExitCode::from(1),
         Ok(Outcome::Unknown) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("certus: {error}");
+            message::say(error);
+            ExitCode::from(4)
+        }
+    }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn explain(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe is no reason to complain about the help not arriving.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(4)
+        }
+        _ => {
+            let first = std::env::args().nth(1);
+            let command = Cli::command();
+            let subcommand = first.as_deref().and_then(|name| command.find_subcommand(name));
+            message::say(message::usage(error, subcommand.map(clap::Command::get_name)));
             ExitCode::from(4)
         }
     }

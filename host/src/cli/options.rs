@@ -1,5 +1,7 @@
 //! Options that several subcommands share, and what they mean to the engine.
 
+use std::path::PathBuf;
+
 use certus_engine::bounds::{Method, Options, Semantics};
 use certus_engine::region::Norm;
 use certus_engine::relax::LowerSlope;
@@ -13,7 +15,7 @@ use crate::question::Stage;
 pub enum NormArg {
     /// Largest absolute value
     Linf,
-    /// Euclidean
+    /// Euclidean length
     L2,
     /// Sum of absolute values
     L1,
@@ -33,7 +35,7 @@ impl NormArg {
 /// How bounds are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MethodArg {
-    /// Cheapest first: ibp, then crown for what it leaves open
+    /// The cheapest first: ibp, then crown for what it leaves open
     Auto,
     /// Interval bound propagation
     Ibp,
@@ -61,48 +63,62 @@ pub enum SlopeArg {
 /// What the proof covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SemanticsArg {
-    /// The network in real arithmetic
+    /// The network in real arithmetic, on every real input
     Real,
-    /// Also its f32 forward pass as it rounds
+    /// Also its f32 forward pass, which rounds, on every f32 input
     Deployed,
 }
 
 /// What computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BackendArg {
-    /// All cores of this machine
+    /// The cores of this machine
     Cpu,
 }
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
-    /// For people
+    /// A summary for people
     Table,
-    /// A JSON object a line
+    /// One JSON object a line
     Jsonl,
-    /// Comma-separated values
+    /// Comma-separated values under a header
     Csv,
 }
 
 /// Method, slope and semantics.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Method")]
 pub struct MethodArgs {
-    /// How bounds are found
+    /// Find bounds by this method
     #[arg(long, value_enum, default_value = "auto")]
     pub method: MethodArg,
-    /// Lower slope of an unstable neuron (crown and crown-ibp)
-    #[arg(long, value_enum, default_value = "adaptive")]
+    /// Take this lower slope for an unstable neuron (crown and crown-ibp)
+    #[arg(long, value_name = "SLOPE", value_enum, default_value = "adaptive")]
     pub lower_slope: SlopeArg,
-    /// What the proof covers
+    /// Prove facts about this reading of the network
     #[arg(long, value_enum, default_value = "real")]
     pub semantics: SemanticsArg,
-    /// What computes
+    /// Compute on this
     #[arg(long, value_enum, default_value = "cpu")]
     pub backend: BackendArg,
-    /// Threads; all cores if absent
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    /// Use so many threads [default: one a core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
+        allow_negative_numbers = true)]
+    pub threads: Option<u16>,
+}
+
+/// Where results go, and how they are written.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutArgs {
+    /// Write results in this form
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: FormatArg,
+    /// Write results to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// The name of a value on the command line.
@@ -151,18 +167,29 @@ impl MethodArgs {
     /// # Errors
     /// If the system gives none.
     pub fn pool(&self) -> Result<rayon::ThreadPool> {
-        if self.threads == Some(0) {
-            return Err(Error::Usage("--threads 0, expected at least 1".into()));
-        }
         rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads.unwrap_or(0))
+            .num_threads(self.threads.map_or(0, usize::from))
             .build()
             .map_err(|error| Error::Usage(format!("cannot start threads: {error}")))
     }
 }
 
+/// The largest f32 that is not above `x`.
+pub fn down(x: f64) -> f32 {
+    let nearest = x as f32;
+    if f64::from(nearest) > x { nearest.next_down() } else { nearest }
+}
+
+/// The smallest f32 that is not below `x`.
+pub fn up(x: f64) -> f32 {
+    -down(-x)
+}
+
 /// Largest radius accepted: far above any input's scale, far below where f32 bounds overflow.
 pub const LARGEST_EPSILON: f64 = 1e12;
+
+/// Ends of a box are below this, which the engine asks of coordinates.
+pub const LARGEST_END: f32 = (1u128 << 100) as f32;
 
 /// Parses a radius: finite, positive, not huge.
 ///
@@ -174,5 +201,27 @@ pub fn parse_epsilon(text: &str) -> std::result::Result<f64, String> {
         Ok(value)
     } else {
         Err(format!("expected a radius above 0 and at most {LARGEST_EPSILON:e}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_rounded_outward() {
+        for x in [0.1, -0.1, 0.5, 0.0, 1e-46, -1e-46, 1e30] {
+            assert!(f64::from(down(x)) <= x && x <= f64::from(up(x)), "{x}");
+            assert!(up(x) == down(x) || up(x) == down(x).next_up(), "{x}");
+        }
+        assert_eq!((down(0.5), up(0.5)), (0.5, 0.5));
+    }
+
+    #[test]
+    fn radii_are_positive_and_not_huge() {
+        assert_eq!(parse_epsilon("1e-3"), Ok(1e-3));
+        for wrong in ["0", "-1", "nan", "inf", "1e13", "", "x", "1e-400"] {
+            assert!(parse_epsilon(wrong).is_err(), "{wrong}");
+        }
     }
 }

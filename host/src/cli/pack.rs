@@ -6,21 +6,21 @@ use certus_engine::model::Model;
 use clap::ValueEnum;
 
 use super::Outcome;
+use super::inputs::{check_output, read_network};
 use super::inspect::print_sizes;
 use crate::blob::{self, WeightKind};
 use crate::error::{Error, Result};
-use crate::import;
 use crate::report::{Sink, file};
 
-/// Write a model as a blob for firmware; print flash, RAM and work per method
+/// Write a network as a blob for firmware, and print the flash, RAM and work it takes
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// .onnx, .nnet or .npz
+    /// Read the network from this .onnx, .nnet, .npz or .certus file
     model: PathBuf,
-    /// The blob
+    /// Write the blob to this file, and replace what is there
     #[arg(short, long, value_name = "NAME.certus")]
     out: PathBuf,
-    /// How weights are stored; f16 rounds them, and the rounded network is what is certified
+    /// Store weights like this; f16 rounds them, and the rounded network is what is certified
     #[arg(long, value_enum, default_value = "f32")]
     weights: WeightsArg,
 }
@@ -36,7 +36,8 @@ enum WeightsArg {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let network = import::read(&args.model)?;
+    check_output("--out", &args.out, &[("MODEL", Some(args.model.as_path()))])?;
+    let network = read_network(&args.model)?;
     let kind = match args.weights {
         WeightsArg::F32 => WeightKind::F32,
         WeightsArg::F16 => WeightKind::F16,

@@ -1,24 +1,25 @@
 //! A run over samples: the same frame for `certify` and `radius`.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use certus_engine::bounds::Work;
-use certus_engine::model::Model;
-use rayon::prelude::*;
 
-use super::Outcome;
-use super::inputs::{DataArgs, read_blob};
-use super::options::{FormatArg, MethodArgs, NormArg, SlopeArg, name};
+use super::inputs::{DataArgs, check_output, checked, read_blob};
+use super::message::say;
+use super::options::{FormatArg, LARGEST_END, MethodArgs, NormArg, OutArgs, down, up};
+use super::stream::Stream;
+use super::{Outcome, verbose};
 use crate::cpu::Runner;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::question::{Answer, Question};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
-use crate::run::{Batch, Format, Manifest, Progress, Range, Shard, select, sha256};
+use crate::run::{Batch, Format, Progress, Range, Shard, select};
 
 /// Rows of a table that are listed one by one.
 const TABLE_ROWS: usize = 20;
@@ -26,49 +27,50 @@ const TABLE_ROWS: usize = 20;
 /// What is common to runs over samples.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RunArgs {
-    /// .onnx, .nnet, .npz or .certus
+    /// Read the network from this .onnx, .nnet, .npz or .certus file
     pub model: PathBuf,
+    /// Measure distances in this norm
+    #[arg(long, value_enum, default_value = "linf", help_heading = "Question")]
+    pub norm: NormArg,
+    /// Count only inputs with every coordinate from LO to HI
+    #[arg(long, num_args = 2, value_names = ["LO", "HI"], allow_hyphen_values = true,
+        help_heading = "Question")]
+    pub clip: Option<Vec<f64>>,
     #[command(flatten)]
     pub data: DataArgs,
-    /// Norm of the ball around each sample
-    #[arg(long, value_enum, default_value = "linf")]
-    pub norm: NormArg,
-    /// Only inputs with every coordinate in [LO, HI] count
-    #[arg(long, num_args = 2, value_names = ["LO", "HI"], allow_hyphen_values = true)]
-    pub clip: Option<Vec<f32>>,
     #[command(flatten)]
     pub method: MethodArgs,
-    /// Part i of n of the rows, for several machines; see certus merge
-    #[arg(long, value_name = "i/n")]
-    pub shard: Option<String>,
-    /// How results are written
-    #[arg(long, value_enum, default_value = "table")]
-    pub format: FormatArg,
-    /// Write results here instead of standard output
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Go on with the run that wrote --out
-    #[arg(long, requires = "out")]
-    pub resume: bool,
-    /// Draw certified accuracy against radius
+    #[command(flatten)]
+    pub out: OutArgs,
+    /// Draw certified accuracy by radius, or proved margins, as SVG
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
-    /// Count the work done
+    /// Say on standard error what work was done
     #[arg(long)]
     pub verbose: bool,
+    /// Take part i of n of the rows, for several machines (put together by certus merge)
+    #[arg(long, value_name = "i/n", allow_hyphen_values = true, help_heading = "Long runs")]
+    pub shard: Option<String>,
+    /// Go on with the run that wrote --out and was stopped
+    #[arg(long, requires = "out", help_heading = "Long runs")]
+    pub resume: bool,
 }
 
 /// Everything read and checked, before the first sample.
 pub struct Setup<'a> {
-    args: &'a RunArgs,
+    /// The command line.
+    pub args: &'a RunArgs,
     words: Vec<u32>,
     set: Dataset,
     /// The question put to each sample.
     pub question: Question,
     indices: Vec<usize>,
-    first: usize,
-    instances: usize,
-    shard: Option<Shard>,
+    /// The first row of the range.
+    pub first: usize,
+    /// Rows of the range, all parts together.
+    pub instances: usize,
+    /// The part of it that is run.
+    pub shard: Option<Shard>,
 }
 
 impl<'a> Setup<'a> {
@@ -77,6 +79,7 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// Bad input, before anything is written.
     pub fn new(args: &'a RunArgs) -> Result<Self> {
+        check_outputs(args)?;
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
         if model.outputs() < 2 {
@@ -90,6 +93,8 @@ impl<'a> Setup<'a> {
         if let Some((lo, hi)) = clip {
             check_clip(&set, rows.clone(), &args.data.data, lo, hi)?;
         }
+        // Rounded outward, the box holds all that was asked for.
+        let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
         let question = Question {
             norm: args.norm.norm(),
             clip,
@@ -117,12 +122,12 @@ impl<'a> Setup<'a> {
     ) -> Result<Outcome> {
         let args = self.args;
         let begun = Instant::now();
-        let format = match args.format {
+        let format = match args.out.format {
             FormatArg::Table => Format::Table,
             FormatArg::Jsonl => Format::Jsonl,
             FormatArg::Csv => Format::Csv,
         };
-        let batch = match &args.out {
+        let batch = match &args.out.out {
             Some(out) => {
                 let manifest = self.manifest(what, options)?;
                 Some(Batch::begin(out, format, &manifest, args.resume)?)
@@ -131,139 +136,111 @@ impl<'a> Setup<'a> {
         };
         let todo = batch.as_ref().map_or(&self.indices[..], |batch| batch.todo()).to_vec();
         let resumed = batch.as_ref().map_or(0, Batch::resumed);
-        let progress = Progress::new(resumed + todo.len(), resumed);
-        // Lines go out as they are finished; only a table waits for all.
-        let stream = (args.out.is_none() && format == Format::Jsonl).then(Sink::stdout);
+        let stream = Stream::begin(format, &todo, batch.is_none())?;
+        // On one terminal, the bar would stand between the lines.
+        let progress = if stream.is_live() && std::io::stdout().is_terminal() {
+            Progress::hidden()
+        } else {
+            Progress::new(resumed + todo.len(), resumed)
+        };
         let stream = Mutex::new(stream);
-        let records = Mutex::new(Vec::new());
         let work = Mutex::new(Work::default());
-        let refused = Mutex::new(None);
+        let refused = Mutex::new(BTreeMap::new());
         let stop = AtomicBool::new(false);
         let pool = args.method.pool()?;
-        let parallel = todo.len() < pool.current_num_threads();
+        let threads = pool.current_num_threads();
         let model = checked(&self.words);
-        let done: Result<()> = pool.install(|| {
-            todo.par_iter().with_max_len(1).try_for_each_init(
-                || Runner::new(model, parallel),
-                |runner, &index| {
-                    if stop.load(Ordering::Relaxed) {
-                        return Ok(());
+        let one = |runner: &mut Runner<'_>, index: usize| -> Result<()> {
+            let (x, label) = (self.set.row(index), self.set.label(index));
+            let answer = answer(&self.question, runner, index, x, label);
+            *lock(&work) += answer.work;
+            if let (Some(error), Verdict::Unknown) = (answer.refused, answer.record.verdict) {
+                lock(&refused).insert(index, error);
+            }
+            if let Some(batch) = &batch {
+                batch.append(&answer.record)?;
+            } else {
+                let mut stream = lock(&stream);
+                stream.put(answer.record)?;
+                stop.fetch_or(stream.closed(), Ordering::Relaxed);
+            }
+            progress.tick();
+            Ok(())
+        };
+        // Each thread takes the next row: results come nearly in order, and a thread's memory is
+        // made once.
+        let next = AtomicUsize::new(0);
+        let done: Result<()> = pool
+            .broadcast(|_| {
+                let mut runner = None;
+                while !stop.load(Ordering::Relaxed) {
+                    let Some(&index) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                        break;
+                    };
+                    let runner = runner.get_or_insert_with(|| {
+                        // With fewer rows than threads, the threads share the work of a row.
+                        Runner::new(model, todo.len() < threads)
+                    });
+                    if let Err(error) = one(runner, index) {
+                        stop.store(true, Ordering::Relaxed);
+                        return Err(error);
                     }
-                    let (x, label) = (self.set.row(index), self.set.label(index));
-                    let answer = answer(&self.question, runner, index, x, label);
-                    *lock(&work) += answer.work;
-                    if let Some(error) = answer.refused {
-                        lock(&refused).get_or_insert((index, error));
-                    }
-                    if let Some(batch) = &batch {
-                        batch.append(&answer.record)?;
-                    } else {
-                        if let Some(sink) = lock(&stream).as_mut() {
-                            sink.write(|out| jsonl::write(&answer.record, out))?;
-                            stop.fetch_or(sink.closed(), Ordering::Relaxed);
-                        }
-                        lock(&records).push(answer.record);
-                    }
-                    progress.tick();
-                    Ok(())
-                },
-            )
-        });
+                }
+                Ok(())
+            })
+            .into_iter()
+            .collect();
         progress.finish();
+        let seconds = begun.elapsed().as_secs_f64();
         let heading = self.heading(what, epsilon);
         done?;
-        let records = if let Some(batch) = batch {
-            batch.finish(|records, out| write(format, records, &heading, out))?
-        } else {
-            let mut records = records.into_inner().unwrap_or_default();
-            records.sort_by_key(|record| record.index);
-            match lock(&stream).take() {
-                Some(sink) => sink.finish()?,
-                None => {
-                    let mut sink = Sink::stdout();
-                    sink.write(|out| write(format, &records, &heading, out))?;
-                    sink.finish()?;
-                }
-            }
-            records
+        let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (live, closed) = (stream.is_live(), stream.closed());
+        let records = match batch {
+            Some(batch) => batch.finish(|records, out| write(format, records, &heading, out))?,
+            None => stream.finish()?,
         };
-        if let Some(path) = &args.plot {
+        if args.out.out.is_none() && !live {
+            let mut sink = Sink::stdout();
+            sink.write(|out| write(format, &records, &heading, out))?;
+            sink.finish()?;
+        }
+        if let Some(path) = args.plot.as_deref().filter(|_| !closed) {
             Plot::of(&records, &heading).write(path)?;
         }
-        if let Some((index, error)) = lock(&refused).take() {
-            eprintln!("certus: row {index}: {error}");
+        let refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some((index, error)) = refused.first_key_value() {
+            let others = match refused.len() - 1 {
+                0 => String::new(),
+                n => format!(" (and so for {n} more)"),
+            };
+            say(format_args!("row {index} is unknown: {error}{others}"));
         }
         if args.verbose {
-            let work = *lock(&work);
-            super::inspect::print_work(&work, todo.len(), begun.elapsed().as_secs_f64());
+            verbose::print(&lock(&work), todo.len(), threads, seconds);
         }
         Ok(outcome(&records))
     }
-
-    fn heading(&self, what: &str, epsilon: Option<f64>) -> Heading {
-        let args = self.args;
-        let file = |path: &Path| {
-            path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
-        };
-        Heading {
-            model: file(&args.model),
-            data: file(&args.data.data),
-            what: what.to_owned(),
-            norm: name(args.norm),
-            epsilon,
-            method: name(args.method.method),
-            semantics: args.method.semantics_name().to_owned(),
-            backend: "cpu".to_owned(),
-        }
-    }
-
-    fn manifest(&self, what: &str, extra: &[(&str, String)]) -> Result<Manifest> {
-        let args = self.args;
-        let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
-        let mut options = BTreeMap::new();
-        let mut put = |key: &str, value: String| options.insert(key.to_owned(), value);
-        put("norm", name(args.norm));
-        put("method", name(args.method.method));
-        put("semantics", args.method.semantics_name().to_owned());
-        put("scale", args.data.scale.to_string());
-        if args.method.lower_slope != SlopeArg::Adaptive {
-            put("lower-slope", name(args.method.lower_slope));
-        }
-        if !args.data.mean.is_empty() || !args.data.std.is_empty() {
-            put("mean", list(&args.data.mean));
-            put("std", list(&args.data.std));
-        }
-        if let Some((lo, hi)) = self.question.clip {
-            put("clip", format!("{lo} {hi}"));
-        }
-        if args.data.unlabelled {
-            put("unlabelled", "true".to_owned());
-        }
-        for (key, value) in extra {
-            put(key, value.clone());
-        }
-        Ok(Manifest {
-            certus_version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: what.to_owned(),
-            model_sha256: sha256(&args.model)?,
-            data_sha256: sha256(&args.data.data)?,
-            labels_sha256: args.data.labels.as_deref().map(sha256).transpose()?,
-            options,
-            shard: self.shard.map(|shard| (shard.i, shard.n)),
-            first: self.first,
-            instances: self.instances,
-        })
-    }
 }
 
-/// The model of words that were checked when they were read.
-fn checked(words: &[u32]) -> Model<'_> {
-    Model::from_words(words).expect("read_blob gives checked words")
+/// Every output must be a file of its own that can be written.
+fn check_outputs(args: &RunArgs) -> Result<()> {
+    let (model, data) = (Some(args.model.as_path()), Some(args.data.data.as_path()));
+    let inputs = [("MODEL", model), ("--data", data), ("--labels", args.data.labels.as_deref())];
+    if let Some(out) = &args.out.out {
+        check_output("--out", out, &inputs)?;
+    }
+    if let Some(plot) = &args.plot {
+        let [model, data, labels] = inputs;
+        let out = ("--out", args.out.out.as_deref());
+        check_output("--plot", plot, &[model, data, labels, out])?;
+    }
+    Ok(())
 }
 
 /// The value of a lock whose holders do not panic half-way.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every sample must lie in the box, or the question is another than the data asks.
@@ -271,15 +248,16 @@ fn check_clip(
     set: &Dataset,
     rows: std::ops::Range<usize>,
     file: &Path,
-    lo: f32,
-    hi: f32,
+    lo: f64,
+    hi: f64,
 ) -> Result<()> {
-    if !(lo.is_finite() && hi.is_finite() && lo < hi) {
-        return Err(Error::Usage(format!("--clip {lo} {hi}, expected LO below HI")));
+    if !(lo < hi && up(lo.abs().max(hi.abs())) < LARGEST_END) {
+        return Err(Error::Usage(format!("--clip {lo} {hi}, expected finite LO below HI")));
     }
+    let inside = down(lo)..=up(hi);
     for row in rows {
-        if let Some(column) = set.row(row).iter().position(|x| !(lo..=hi).contains(x)) {
-            let message = format!("{}, outside --clip {lo} {hi}", set.row(row)[column]);
+        if let Some(column) = set.row(row).iter().position(|x| !inside.contains(x)) {
+            let message = format!("{}, expected within --clip {lo} {hi}", set.row(row)[column]);
             return Err(Error::input(file, format!("row {row}, column {column}"), message));
         }
     }

@@ -146,6 +146,13 @@ impl Array {
         Ok(self.in_c_order(values))
     }
 
+    /// The numbers in C order as f64: exact but for 64-bit integers beyond 2^53, which are rounded.
+    pub fn f64s(&self) -> Vec<f64> {
+        self.in_c_order(
+            with_decoder!(self, read => self.stored().map(|b| read(b) as f64).collect()),
+        )
+    }
+
     /// The numbers in C order as labels.
     ///
     /// # Errors
@@ -185,11 +192,11 @@ impl Array {
         index
     }
 
-    fn in_c_order(&self, stored: Vec<f32>) -> Vec<f32> {
+    fn in_c_order<T: Copy + Default>(&self, stored: Vec<T>) -> Vec<T> {
         if !self.fortran || self.shape.len() < 2 {
             return stored;
         }
-        let mut ordered = vec![0.0; stored.len()];
+        let mut ordered = vec![T::default(); stored.len()];
         for (at, value) in stored.into_iter().enumerate() {
             ordered[self.c_index(at)] = value;
         }
@@ -222,6 +229,7 @@ mod tests {
         // [[0, 1, 2], [3, 4, 5]] stored by columns.
         let a = array(&[2, 3], Kind::U8, false, true, vec![0, 3, 1, 4, 2, 5]).unwrap();
         assert_eq!(a.f32s(Path::new("a"), "array").unwrap(), [0., 1., 2., 3., 4., 5.]);
+        assert_eq!(a.f64s(), [0., 1., 2., 3., 4., 5.]);
         // Shape [2, 2, 2], element (i, j, k) = 4 i + 2 j + k, first axis fastest.
         let a = array(&[2, 2, 2], Kind::U8, false, true, vec![0, 4, 2, 6, 1, 5, 3, 7]).unwrap();
         assert_eq!(a.f32s(Path::new("a"), "array").unwrap(), [0., 1., 2., 3., 4., 5., 6., 7.]);
@@ -238,6 +246,7 @@ mod tests {
         let bytes: Vec<u8> = [0.1f64, 16_777_217.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         let a = array(&[2, 1], Kind::F64, false, false, bytes).unwrap();
         assert_eq!(a.f32s(Path::new("a"), "array").unwrap(), [0.1f32, 16_777_216.0]);
+        assert_eq!(a.f64s(), [0.1, 16_777_217.0]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod idx;
 pub mod npy;
 pub mod npz;
 mod source;
+mod words;
 
 /// Samples, row-major, with their labels if the data has any.
 #[derive(Clone, Debug, PartialEq)]

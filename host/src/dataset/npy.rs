@@ -15,6 +15,16 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// # Errors
 /// Anything but one plain array of integers, booleans, f32 or f64, ended where its shape says.
 pub fn parse(bytes: Vec<u8>, file: &Path, place: &str) -> Result<Array> {
+    let (header, start, end) = header(&bytes, file, place)?;
+    let (kind, big_endian) = kind(&header.descr).ok_or_else(|| {
+        let message = format!("dtype '{}', expected bool, an integer, f4 or f8", header.descr);
+        Error::input(file, format!("{place}, byte offset {start}"), message)
+    })?;
+    Array::new(file, place, header.shape, kind, big_endian, header.fortran, bytes, end)
+}
+
+/// The header, where its text begins and where the numbers do.
+pub(super) fn header(bytes: &[u8], file: &Path, place: &str) -> Result<(Header, usize, usize)> {
     let wrong = |at: usize, message: String| {
         Error::input(file, format!("{place}, byte offset {at}"), message)
     };
@@ -34,11 +44,7 @@ pub fn parse(bytes: Vec<u8>, file: &Path, place: &str) -> Result<Array> {
     };
     let header =
         Literal { text, at: 0 }.header().map_err(|(at, message)| wrong(start + at, message))?;
-    let (kind, big_endian) = kind(&header.descr).ok_or_else(|| {
-        let message = format!("dtype '{}', expected bool, an integer, f4 or f8", header.descr);
-        wrong(start, message)
-    })?;
-    Array::new(file, place, header.shape, kind, big_endian, header.fortran, bytes, end)
+    Ok((header, start, end))
 }
 
 /// The number type and whether it is big-endian.
@@ -66,10 +72,11 @@ fn kind(descr: &str) -> Option<(Kind, bool)> {
     Some((kind, big))
 }
 
-struct Header {
-    descr: String,
+/// What a header says.
+pub(super) struct Header {
+    pub descr: String,
     fortran: bool,
-    shape: Vec<usize>,
+    pub shape: Vec<usize>,
 }
 
 /// A reader of the one dict literal that NumPy writes; it does not nest, so neither does the reader.

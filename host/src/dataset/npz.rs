@@ -6,8 +6,8 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::array::Array;
-use super::npy;
 use super::source::{self, MAX_BYTES};
+use super::{npy, words};
 use crate::error::{Error, Result};
 
 /// Keys under which inputs are looked for, in this order.
@@ -16,15 +16,15 @@ pub(super) const INPUTS: &[&str] = &["X", "x", "images", "data", "inputs", "x_te
 pub(super) const LABELS: &[&str] = &["y", "Y", "labels", "targets", "y_test"];
 
 /// An archive's directory over its bytes.
-pub struct Archive<'a> {
+pub struct Archive<'a, B> {
     file: &'a Path,
-    zip: ZipArchive<Cursor<Vec<u8>>>,
+    zip: ZipArchive<Cursor<B>>,
     keys: Vec<String>,
 }
 
-impl<'a> Archive<'a> {
+impl<'a, B: AsRef<[u8]>> Archive<'a, B> {
     /// Reads the directory.
-    pub fn new(bytes: Vec<u8>, file: &'a Path) -> Result<Self> {
+    pub fn new(bytes: B, file: &'a Path) -> Result<Self> {
         let zip =
             ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(file, "zip directory", e))?;
         let mut keys: Vec<String> = zip
@@ -42,14 +42,28 @@ impl<'a> Archive<'a> {
 
     /// The array under `key`.
     pub fn array(&mut self, key: &str) -> Result<Array> {
+        let bytes = self.bytes(key, MAX_BYTES)?;
+        npy::parse(bytes, self.file, &format!("array '{key}'"))
+    }
+
+    /// The strings, or integers as text, under `key`, a file of at most `most` bytes.
+    pub fn words(&mut self, key: &str, most: u64) -> Result<Vec<String>> {
+        let bytes = self.bytes(key, most)?;
+        words::parse(bytes, self.file, &format!("array '{key}'"))
+    }
+
+    /// The unpacked `.npy` file under `key`, of at most `most` bytes.
+    pub fn bytes(&mut self, key: &str, most: u64) -> Result<Vec<u8>> {
         let place = format!("array '{key}'");
         let mut entry =
             self.zip.by_name(&format!("{key}.npy")).map_err(|e| damaged(self.file, &place, e))?;
         let size = entry.size();
-        let bytes = source::limited((&mut entry).take(MAX_BYTES + 1), size)
+        source::limited((&mut entry).take(most.saturating_add(1)), size, most)
             .map_err(|e| damaged(self.file, &place, e))?
-            .ok_or_else(|| source::too_large(self.file))?;
-        npy::parse(bytes, self.file, &place)
+            .ok_or_else(|| {
+                let message = format!("over {most} bytes, expected at most that many");
+                Error::input(self.file, place, message)
+            })
     }
 
     /// The first of `wanted` that is there, else the only key, if `sole` allows it.

@@ -19,7 +19,9 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     let io = |e| Error::io(file, e);
     let handle = File::open(file).map_err(io)?;
     let length = handle.metadata().map_err(io)?.len();
-    limited(handle.take(MAX_BYTES + 1), length).map_err(io)?.ok_or_else(|| too_large(file))
+    limited(handle.take(MAX_BYTES + 1), length, MAX_BYTES)
+        .map_err(io)?
+        .ok_or_else(|| too_large(file))
 }
 
 /// Unpacks a gzip stream, known by its first bytes; others are handed back as they are.
@@ -27,14 +29,18 @@ pub(super) fn unpack(bytes: Vec<u8>, file: &Path) -> Result<Vec<u8>> {
     if bytes.starts_with(&[0x1f, 0x8b]) { gunzip(&bytes, file) } else { Ok(bytes) }
 }
 
-/// All of `from`, or nothing where it is longer than [`MAX_BYTES`].
-pub(super) fn limited(mut from: impl Read, expected: u64) -> std::io::Result<Option<Vec<u8>>> {
-    if expected > MAX_BYTES {
+/// All of `from`, or nothing where it is longer than `most`.
+pub(super) fn limited(
+    mut from: impl Read,
+    expected: u64,
+    most: u64,
+) -> std::io::Result<Option<Vec<u8>>> {
+    if expected > most {
         return Ok(None);
     }
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= MAX_BYTES).then_some(bytes))
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
 fn gunzip(packed: &[u8], file: &Path) -> Result<Vec<u8>> {

@@ -24,7 +24,7 @@ pub fn normalise(network: Network, mean: &[f64], std: &[f64]) -> Result<Network>
         }
         match values.len() {
             0 => Ok(inputs),
-            n if inputs % n == 0 => Ok(inputs / n),
+            n if inputs.is_multiple_of(n) => Ok(inputs / n),
             n => Err(Error::Usage(format!(
                 "{name} has {n} values, which do not divide the model's {inputs} inputs"
             ))),

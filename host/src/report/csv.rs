@@ -20,10 +20,22 @@ pub const COLUMNS: [&str; 12] = [
     "seconds",
 ];
 
-/// Writes all of `records`; what does not apply is empty.
+/// Writes the header and all of `records`; what does not apply is empty.
 pub fn write(records: &[Record], out: &mut dyn Write) -> io::Result<()> {
+    header(out)?;
+    rows(records, out)
+}
+
+/// Writes the header alone.
+pub fn header(out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS)?;
+    csv.flush()
+}
+
+/// Writes `records` without a header.
+pub fn rows(records: &[Record], out: &mut dyn Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
     for record in records {
         csv.write_record(row(record))?;
     }
@@ -49,7 +61,7 @@ fn row(r: &Record) -> [String; 12] {
 }
 
 /// The shortest text that reads back as the same number, with an exponent where plain digits are many.
-fn real(value: Option<f64>) -> String {
+pub(super) fn real(value: Option<f64>) -> String {
     match value {
         None => String::new(),
         Some(v) if v == 0.0 || !v.is_finite() || (1e-5..1e16).contains(&v.abs()) => v.to_string(),
@@ -63,7 +75,7 @@ mod tests {
     use crate::report::record::tests::record;
 
     #[test]
-    fn rows() {
+    fn a_row_per_record() {
         let records = [
             record(0),
             Record {

@@ -89,6 +89,39 @@ pub fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| !m.is_file())
 }
 
+/// Finds out, before any work is done, whether `path` can be written; leaves it as it is.
+///
+/// # Errors
+/// The system's, naming `path`.
+pub fn probe(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(Error::io(path, ErrorKind::IsADirectory.into())),
+        // Opening a pipe would wait for its reader.
+        Ok(found) if !found.is_file() => Ok(()),
+        _ => {
+            let (_, temporary) = temporary(path);
+            File::create(&temporary)
+                .and_then(|_| fs::remove_file(&temporary))
+                .map_err(|e| Error::io(path, e))
+        }
+    }
+}
+
+/// Whether both name the same file.
+pub fn same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// The file that `path` leads to, and one beside it that will take its place.
+fn temporary(path: &Path) -> (PathBuf, PathBuf) {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let temporary = beside(&target, &format!(".tmp-{}", std::process::id()));
+    (target, temporary)
+}
+
 /// Writes `path` as a whole: a reader finds the old content or the new, never a part of it.
 ///
 /// A device or a pipe is written directly, a link's target in its place.
@@ -98,8 +131,7 @@ pub fn replace(path: &Path, writer: impl FnOnce(&mut dyn Write) -> io::Result<()
         let written = opened.and_then(|file| filled(file, writer).map(drop));
         return written.map_err(|e| Error::io(path, e));
     }
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let temporary = beside(&target, &format!(".tmp-{}", std::process::id()));
+    let (target, temporary) = temporary(path);
     let written = File::create(&temporary)
         .and_then(|file| filled(file, writer))
         .and_then(|file| file.sync_all())

@@ -7,13 +7,16 @@ pub mod csv;
 mod curve;
 pub mod file;
 pub mod jsonl;
+mod number;
 pub mod plot;
+pub mod ranges;
 pub mod record;
 mod summary;
 pub mod table;
 
 pub use curve::Curve;
 pub use file::Sink;
+pub use number::{count, time};
 pub use plot::Plot;
 pub use record::{Record, Verdict};
 pub use summary::Summary;
@@ -25,11 +28,11 @@ pub struct Heading {
     pub model: String,
     /// The data file's name.
     pub data: String,
-    /// `certify` or `radius`.
+    /// `certify`, `radius` or `bounds`.
     pub what: String,
-    /// `linf`, `l2` or `l1`.
+    /// `linf`, `l2` or `l1`, with the box that cuts the ball if there is one; empty for boxes.
     pub norm: String,
-    /// The radius asked for (`certify` only).
+    /// The radius asked for, where one is.
     pub epsilon: Option<f64>,
     /// The method asked for.
     pub method: String,

@@ -7,7 +7,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::curve::Curve;
 use super::file;
-use super::record::Record;
+use super::number::percent;
+use super::record::{Record, Verdict};
 use super::{Heading, Summary};
 use crate::error::{Error, Result};
 
@@ -42,35 +43,43 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// Certified accuracy against the radius (`radius`), or the share of samples against the margin (`certify`).
+    /// Certified accuracy against the radius (`radius`), or the share of samples against the proved
+    /// margin (`certify`). A misclassified sample counts as not certified at every radius; without
+    /// labels there is no accuracy, and the share certified is drawn.
     pub fn of(records: &[Record], heading: &Heading) -> Self {
         let n = records.len();
         let samples = format!("{n} sample{}", if n == 1 { "" } else { "s" });
-        let by =
-            format!("{}, {} semantics, {}", heading.method, heading.semantics, heading.backend);
+        let by = format!(
+            "method {}, {} semantics, on {}",
+            heading.method, heading.semantics, heading.backend
+        );
+        let all = Summary::of(records);
+        let share = if all.labelled { "certified accuracy" } else { "samples certified" };
         if heading.what == "radius" {
-            let radii: Vec<f64> = records.iter().filter_map(|r| r.radius).collect();
+            let certified = records.iter().filter(|r| r.verdict == Verdict::Certified);
+            let radii: Vec<f64> = certified.filter_map(|r| r.radius).collect();
             return Plot {
-                title: format!("Certified radii: {}", heading.model),
+                title: format!("{} by radius: {}", capital(share), heading.model),
                 subtitle: format!("{samples} of {}; {by}", heading.data),
-                x: format!("radius ({}, input units)", heading.norm),
-                y: "certified accuracy (%)".into(),
+                x: format!("radius around each sample ({}, in units of the data)", heading.norm),
+                y: format!("{share} (%)"),
                 from_zero: true,
                 curves: vec![Curve::at_least(heading.method.as_str(), &radii, n)],
             };
         }
-        let margins: Vec<f64> = records.iter().filter_map(|r| r.margin).collect();
-        let epsilon = heading.epsilon.map(|e| format!(", epsilon {e}")).unwrap_or_default();
-        let certified = Summary::of(records);
+        let right = records.iter().filter(|r| r.verdict != Verdict::Misclassified);
+        let margins: Vec<f64> = right.filter_map(|r| r.margin).collect();
+        let epsilon = heading.epsilon.map(|e| format!(" radius {e}")).unwrap_or_default();
         Plot {
-            title: format!("Margins: {}", heading.model),
+            title: format!("Proved margins within {}{epsilon}: {}", heading.norm, heading.model),
             subtitle: format!(
-                "{samples} of {}, {:.1} % certified; {by}",
+                "{samples} of {}, {share} {}; {by}",
                 heading.data,
-                certified.percent(certified.certified)
+                percent(all.certified, n)
             ),
-            x: format!("margin t (output units, {}{epsilon})", heading.norm),
-            y: "samples with margin of at least t (%)".into(),
+            x: "t: proved lead of the right output over every other (certified where above 0)"
+                .into(),
+            y: "samples with a lead of at least t (%)".into(),
             from_zero: false,
             curves: vec![Curve::at_least(heading.method.as_str(), &margins, n)],
         }
@@ -150,7 +159,8 @@ impl Plot {
                     PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(3))
                 });
         }
-        if self.curves.iter().any(|c| !c.points.is_empty()) {
+        // One curve needs no key.
+        if self.curves.len() > 1 && self.curves.iter().any(|c| !c.points.is_empty()) {
             chart
                 .configure_series_labels()
                 .position(SeriesLabelPosition::UpperRight)
@@ -214,6 +224,12 @@ impl Tick {
     }
 }
 
+/// `text` with its first letter large.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The first `width` characters at most.
 fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
@@ -226,7 +242,6 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Verdict;
     use crate::report::record::tests::record;
 
     fn heading(what: &str) -> Heading {
@@ -250,7 +265,7 @@ mod tests {
         assert_eq!(plot.curves[0].points, [(0.1, 50.0), (0.1, 0.0)]);
         let svg = plot.svg().unwrap();
         for text in [
-            "radius (linf, input units)",
+            "radius around each sample (linf, in units of the data)",
             "certified accuracy (%)",
             "a&lt;b&gt;&amp;c.onnx",
             "2 samples",
@@ -258,7 +273,7 @@ mod tests {
             assert!(svg.contains(text), "{text}");
         }
         let records = [Record { margin: Some(-2.0), radius: None, ..record(0) }];
-        assert!(Plot::of(&records, &heading("certify")).svg().unwrap().contains("margin t"));
+        assert!(Plot::of(&records, &heading("certify")).svg().unwrap().contains("proved lead"));
     }
 
     #[test]

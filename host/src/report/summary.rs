@@ -15,8 +15,10 @@ pub struct Summary {
     pub unknown: usize,
     /// Wrong already at the centre.
     pub misclassified: usize,
-    /// Mean and median radius over the samples that have one, and their number.
-    pub radius: Option<(f64, f64, usize)>,
+    /// Whether any sample has a label: without one, nothing can be misclassified.
+    pub labelled: bool,
+    /// Mean and median radius over the samples that have one; a misclassified one has 0.
+    pub radius: Option<(f64, f64)>,
     /// Mean and median seconds per instance, and the sum.
     pub seconds: Option<(f64, f64, f64)>,
 }
@@ -33,14 +35,10 @@ impl Summary {
             falsified: count(Verdict::Falsified),
             unknown: count(Verdict::Unknown),
             misclassified: count(Verdict::Misclassified),
-            radius: average(&radii).map(|(mean, median, _)| (mean, median, radii.len())),
+            labelled: records.iter().any(|r| r.label.is_some()),
+            radius: average(&radii).map(|(mean, median, _)| (mean, median)),
             seconds: average(&seconds),
         }
-    }
-
-    /// `n` as a share of all samples in percent; 0 where there are none.
-    pub fn percent(&self, n: usize) -> f64 {
-        if self.samples == 0 { 0.0 } else { 100.0 * n as f64 / self.samples as f64 }
     }
 }
 
@@ -75,15 +73,15 @@ mod tests {
             (s.samples, s.certified, s.falsified, s.unknown, s.misclassified),
             (5, 3, 0, 1, 1)
         );
-        let (mean, median, of) = s.radius.unwrap();
-        assert!((mean - 0.225).abs() < 1e-15 && (median - 0.15).abs() < 1e-15 && of == 4);
+        let (mean, median) = s.radius.unwrap();
+        assert!((mean - 0.225).abs() < 1e-15 && (median - 0.15).abs() < 1e-15);
         assert_eq!(s.seconds, Some((0.25, 0.25, 1.25)));
-        assert_eq!(s.percent(3), 60.0);
+        assert!(s.labelled);
     }
 
     #[test]
     fn nothing_has_no_average() {
         let s = Summary::of(&[]);
-        assert_eq!((s.radius, s.seconds, s.percent(0)), (None, None, 0.0));
+        assert_eq!((s.radius, s.seconds, s.labelled), (None, None, false));
     }
 }

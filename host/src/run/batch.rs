@@ -35,11 +35,12 @@ impl Batch {
     /// is missing or another run's, and a journal with rows that the run does not have.
     pub fn begin(out: &Path, format: Format, manifest: &Manifest, resume: bool) -> Result<Self> {
         let beside = (format != Format::Jsonl).then(|| file::beside(out, ".journal.jsonl"));
-        if file::is_special(out) {
+        if file::is_special(out) && !out.is_dir() {
             // Nothing is left beside a device.
             let journal = Journal::passing(out, beside.is_none())?;
             return Ok(Batch { out: out.to_owned(), beside, journal, todo: manifest.indices() });
         }
+        file::probe(out)?;
         let found = Manifest::read(out)?;
         let filled = [Some(out), beside.as_deref()].into_iter().flatten().find(|p| is_filled(p));
         match (&found, filled) {

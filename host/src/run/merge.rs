@@ -20,7 +20,7 @@ pub fn merge(inputs: &[PathBuf], out: &Path, allow_partial: bool) -> Result<Vec<
     let mut whole: Option<Manifest> = None;
     let mut lines = BTreeMap::new();
     for input in inputs {
-        if same_file(input, out) {
+        if file::same(input, out) {
             return Err(Error::Usage(format!("{} is both read and written", out.display())));
         }
         let part = Manifest::read(input)?.ok_or_else(|| {
@@ -91,11 +91,4 @@ fn writable(out: &Path, whole: &Manifest) -> Result<()> {
         return Err(Error::Usage(format!("{} {message}", out.display())));
     }
     Ok(())
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    }
 }

@@ -25,14 +25,19 @@ impl Progress {
         Self::on(target, total, done)
     }
 
+    /// A bar that is never shown.
+    pub fn hidden() -> Self {
+        Self::on(ProgressDrawTarget::hidden(), 0, 0)
+    }
+
     fn on(target: ProgressDrawTarget, total: usize, done: usize) -> Self {
         // Shown only when it is ready: drawn before, it would flash the rate of the earlier run.
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
         let rate = |state: &ProgressState, out: &mut dyn Write| {
             // A terminal that takes no text has no use for an error either.
-            let _ = write!(out, "{:.1}/s", state.per_sec());
+            let _ = write!(out, "{:.1} a second", state.per_sec());
         };
-        let template = "[{bar:30}] {pos}/{len}  {rate}  {eta} left  {msg}";
+        let template = "[{bar:30}] {pos} of {len}, {rate}, {eta} left {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
         }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use certus::dataset::npz;
 use certus::error::Result;
 use certus::import;
 use certus::network::Network;
@@ -91,18 +92,13 @@ fn every_onnx_of_the_inventory() {
 }
 
 /// The arrays of an `.npz` file as f64, with their shapes.
-fn arrays(path: &Path, names: &[&str]) -> Vec<(Vec<u64>, Vec<f64>)> {
-    let mut archive = npyz::npz::NpzArchive::open(path).unwrap();
+fn arrays(path: &Path, names: &[&str]) -> Vec<(Vec<usize>, Vec<f64>)> {
+    let mut archive = npz::Archive::new(fs::read(path).unwrap(), path).unwrap();
     names
         .iter()
         .map(|name| {
-            let array = archive.by_name(name).unwrap().unwrap();
-            let shape = array.shape().to_vec();
-            let values = match array.try_data::<f64>() {
-                Ok(data) => data.map(|x| x.unwrap()).collect(),
-                Err(array) => array.data::<f32>().unwrap().map(|x| f64::from(x.unwrap())).collect(),
-            };
-            (shape, values)
+            let array = archive.array(name).unwrap();
+            (array.shape().to_vec(), array.f64s())
         })
         .collect()
 }
@@ -128,7 +124,7 @@ fn logits_of_the_reference() {
         assert!(is_exact(&network));
         let mut read = arrays(&stored, &["X", "logits_f64"]).into_iter();
         let ((shape, inputs), (_, logits)) = (read.next().unwrap(), read.next().unwrap());
-        let samples = shape[0] as usize;
+        let samples = shape[0];
         assert_eq!(inputs.len(), samples * network.inputs);
         for (x, expected) in inputs.chunks(network.inputs).zip(logits.chunks(network.outputs())) {
             let found = forward(&network, x);
