@@ -5,11 +5,24 @@
 //! * [`oracle`]: exact optima of small piecewise linear networks.
 //! * [`members`]: floats of a region, for what runs in floats.
 //! * [`generate`]: seeded random networks, and networks that break careless verifiers.
+//! * [`dense`]: the papers' bounds in f64, and a search for small outputs.
+//! * [`outside`]: data from outside the project.
 //! * [`naive`]: bounds that forget rounding, to show that those networks bite.
+//! * [`ask`]: the engine in all its settings; [`truth`]: what refutes its answers.
+//! * [`passes`]: forward passes in f32, each with its own order of sums.
+//! * [`floats`]: floats that are hard on rounding.
+//! * [`plan`]: seeds and amounts.
 
+pub mod ask;
+pub mod dense;
+pub mod floats;
 pub mod generate;
 pub mod members;
 pub mod naive;
 pub mod oracle;
+pub mod outside;
+pub mod passes;
+pub mod plan;
 pub mod rational;
 pub mod region;
+pub mod truth;
