@@ -2,10 +2,8 @@
 
 use crate::bounds::Arithmetic;
 use crate::model::Row;
-use crate::num::sums::BoxSums;
 use crate::num::{
-    MAGNITUDE_LIMIT, Rounding, add_up, better_lower, from_f64_up, mul_up, sqrt_up, sub_down,
-    sub_up, up,
+    MAGNITUDE_LIMIT, Rounding, add_up, from_f64_up, mul_up, sqrt_up, sub_down, sub_up, up,
 };
 
 /// The norm of a ball.
@@ -163,95 +161,69 @@ impl<'a> Region<'a> {
                 for (((m, r), x), (lo, hi)) in slots.zip(ball.center).zip(lo.iter().zip(*hi)) {
                     let lo = sub_down(*x, ball.radius).max(*lo);
                     let hi = add_up(*x, ball.radius).min(*hi);
-                    (*m, *r) = middle(lo, hi);
+                    (*m, *r) = if ball.norm == Norm::Linf {
+                        middle(lo, hi)
+                    } else {
+                        // The ball's own reach is measured from its centre.
+                        (*x, larger(sub_up(*x, lo), sub_up(hi, *x)))
+                    };
                 }
             }
         }
     }
 
-    /// Bounds of `a . x` over the region.
+    /// How far a linear function `a . x` reaches below and above its value at `mid`.
     ///
-    /// `mid`, `rad`: what [`Region::enclose`] wrote; `both`: whether the upper end is wanted too,
-    /// else it may be infinite. The bound is the better of the one over the box around the region,
-    /// `a.mid -+ |a|.rad`, and the one over the ball, `a.x0 -+ eps*||a||_q` (Hoelder,
-    /// 1/p + 1/q = 1; paper 003, theorem 3.2), each term with its rounding (`soundness.md` 5). For
-    /// a ball cut by a box see [`cut_reach`].
-    pub fn span<A: Arithmetic>(
+    /// `mid`, `rad`: what [`Region::enclose`] wrote; `both`: whether `above` is wanted too, else it
+    /// may be infinite. `a.(mid - x) <= below` and `a.(x - mid) <= above` for all x of the region.
+    /// The better of the reach over the box around it, `|a|.rad`, and over the ball, `eps*||a||_q`
+    /// (Hoelder, 1/p + 1/q = 1; paper 003, theorem 3.2), rounded up (`soundness.md` 5). For a ball
+    /// cut by a box see [`cut_reach`].
+    pub fn reach<A: Arithmetic>(
         &self,
         arith: &A,
         a: Row<'_>,
         mid: &[f32],
         rad: &[f32],
         both: bool,
-    ) -> Span {
-        let n = mid.len();
-        let rounding = Rounding::new(arith.row_depth(n), n);
-        let mut span = over_box_with(&rounding, arith, a, mid, rad);
+    ) -> Reach {
+        let rounding = Rounding::new(arith.row_depth(mid.len()), mid.len());
+        let over_box = rounding.inflate(arith.reach(a, rad));
         let (ball, cut) = match self {
             Region::Ball(ball) => (ball, None),
             Region::BallInBox { ball, lo, hi } => (ball, Some((lo, hi))),
-            Region::Box { .. } => return span,
+            Region::Box { .. } => return Reach { below: over_box, above: over_box },
         };
         if ball.norm == Norm::Linf {
-            return span;
+            return Reach { below: over_box, above: over_box };
         }
         let norm = dual_norm(arith, a, &rounding, ball.norm);
-        let whole = mul_up(ball.radius, norm);
+        let whole = smaller(over_box, mul_up(ball.radius, norm));
         let Some((lo, hi)) = cut else {
-            span.narrow(span.sums, &rounding, whole, whole);
-            return span;
+            return Reach { below: whole, above: whole };
         };
-        // The box's midpoint is not the ball's centre.
-        let sums = arith.box_sums(a, ball.center, rad);
-        let reach = |sign| {
-            let cut = cut_reach(a, sign, ball, lo, hi, norm);
-            if cut < whole { cut } else { whole }
-        };
-        span.narrow(sums, &rounding, reach(1.0), if both { reach(-1.0) } else { f32::INFINITY });
-        span
+        let reach = |sign| smaller(whole, cut_reach(a, sign, ball, lo, hi, norm));
+        Reach { below: reach(1.0), above: if both { reach(-1.0) } else { f32::INFINITY } }
     }
 }
 
-/// Bounds of a linear function over a set.
+/// How far a linear function reaches from its value at a region's middle.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// Lower bound; NaN or infinite if there is none.
-    pub lo: f32,
-    /// Upper bound.
-    pub hi: f32,
-    /// The sums over the box around the set.
-    pub sums: BoxSums,
+pub struct Reach {
+    /// Upper bound of the way down; NaN or infinite if there is none.
+    pub below: f32,
+    /// Upper bound of the way up.
+    pub above: f32,
 }
 
-impl Span {
-    /// Intersects with `centre - below - error` and `centre + above + error`, error the rounding of
-    /// the centre.
-    fn narrow(&mut self, sums: BoxSums, rounding: &Rounding, below: f32, above: f32) {
-        let error = rounding.error(sums.size);
-        self.lo = better_lower(self.lo, sub_down(sub_down(sums.centre, below), error));
-        self.hi = -better_lower(-self.hi, sub_down(sub_down(-sums.centre, above), error));
-    }
+/// The smaller of two upper bounds; `b` counts only if it is a number.
+fn smaller(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
 }
 
-/// Bounds of `a . x` over a box of midpoints and radii: `a.mid -+ |a|.rad`, rounded outward.
-pub fn over_box<A: Arithmetic>(arith: &A, a: Row<'_>, mid: &[f32], rad: &[f32]) -> Span {
-    let rounding = Rounding::new(arith.row_depth(mid.len()), mid.len());
-    over_box_with(&rounding, arith, a, mid, rad)
-}
-
-/// [`over_box`] with the rounding of its sums at hand, for many rows.
-pub(crate) fn over_box_with<A: Arithmetic>(
-    rounding: &Rounding,
-    arith: &A,
-    a: Row<'_>,
-    mid: &[f32],
-    rad: &[f32],
-) -> Span {
-    let sums = arith.box_sums(a, mid, rad);
-    let mut span = Span { lo: f32::NEG_INFINITY, hi: f32::INFINITY, sums };
-    let reach = rounding.inflate(sums.radius);
-    span.narrow(sums, rounding, reach, reach);
-    span
+/// The larger of two numbers.
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// An f64 radius as the next f32 above; what is not a radius becomes NaN and is refused.
@@ -266,7 +238,7 @@ pub(crate) fn middle(lo: f32, hi: f32) -> (f32, f32) {
         return (lo, 0.0);
     }
     let (below, above) = (sub_up(mid, lo), sub_up(hi, mid));
-    (mid, if below > above { below } else { above })
+    (mid, larger(below, above))
 }
 
 /// `||a||_q` rounded up, q dual to `norm`.
@@ -288,9 +260,16 @@ fn dual_norm<A: Arithmetic>(arith: &A, a: Row<'_>, rounding: &Rounding, norm: No
 /// `|p_j| = min(|a_j|, t)` for l1, where the D_j of the coordinates above t sum to eps. A few steps
 /// towards that t are taken, each evaluated with upward rounding, the best kept.
 fn cut_reach(a: Row<'_>, sign: f32, ball: &Ball<'_>, lo: &[f32], hi: &[f32], norm: f32) -> f32 {
+    // The box around the ball cuts too.
     let way = |a: f32, x: f32, lo: f32, hi: f32| {
         let way = if a > 0.0 { sub_up(x, lo) } else { sub_up(hi, x) };
-        if way > 0.0 { way } else { 0.0 }
+        if way > ball.radius {
+            ball.radius
+        } else if way > 0.0 {
+            way
+        } else {
+            0.0
+        }
     };
     let n = ball.center.len();
     let rounding = Rounding::new(n as u32 + 1, n);
@@ -311,7 +290,7 @@ fn cut_reach(a: Row<'_>, sign: f32, ball: &Ball<'_>, lo: &[f32], hi: &[f32], nor
         }
         let rest = rounding.inflate(rest);
         let p_norm = match ball.norm {
-            Norm::L2 => sqrt_up(rounding.inflate(squares)),
+            Norm::L2 if t > 0.0 => sqrt_up(rounding.inflate(squares)),
             _ => t,
         };
         (add_up(mul_up(ball.radius, p_norm), rest), p_norm, beyond)

@@ -195,7 +195,6 @@ fn real_bounds_do_not_cover_the_passes() {
 /// A leaky product in the subnormal range loses more than a relative error says, also where no
 /// layer follows.
 #[test]
-#[ignore = "the absolute error of a leaky product is not in the deployed budget yet"]
 fn leaky_products_that_underflow() {
     // slope * x is 8193.5 units of the smallest subnormal, which rounds to 8194.
     let x = -(8193.5 * 2f32.powi(-23));

@@ -7,7 +7,7 @@ use certus_engine::spec::Spec;
 use certus_tests::ask::{Engine, Sums, all_options, engine_region, storable};
 use certus_tests::generate::{Case, Kind, affine, case, network};
 use certus_tests::plan::{many, seed};
-use certus_tests::region::Region;
+use certus_tests::region::{Norm, Region};
 use certus_tests::truth::{Truth, justified, magnitudes};
 
 const SEED: u64 = 41;
@@ -165,4 +165,29 @@ fn enormous_rows() {
     }
     println!("{answers} answers, {unbounded} rows without a bound");
     assert!(unbounded > 0 && unbounded < 2 * answers);
+}
+
+/// Products that underflow, over regions so large that they matter.
+#[test]
+fn underflow_over_large_regions() {
+    let mut answers = 0;
+    for reach in [1, 40, 90, 98] {
+        for (weight, out) in
+            [(-149, 0.25), (-126, 0.125), (-80, 2f32.powi(-80)), (-75, 2f32.powi(-76))]
+        {
+            for activation in [Activation::Relu, Activation::LeakyRelu(0.3), Activation::Identity] {
+                let row = [2f32.powi(weight), -2f32.powi(weight)];
+                let first = affine(&[&row[..], &row[..1].repeat(2)], &[0.0; 2], activation);
+                let last = affine(&[&[-out, out]], &[0.0], Activation::Identity);
+                let ball = |norm| Region::ball(&[0.0; 2], 2f64.powi(reach), norm);
+                for region in [ball(Norm::L1), ball(Norm::L2), ball(Norm::Linf)] {
+                    let name = format!("reach {reach}, weight {weight}, {activation:?}");
+                    let net = network(vec![first.clone(), last.clone()]);
+                    answers += check(&Case { name, net, region, spec_row: vec![1.0] }).0;
+                }
+            }
+        }
+    }
+    println!("{answers} answers with underflow");
+    assert!(answers > 10_000);
 }

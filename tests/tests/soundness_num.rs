@@ -1,5 +1,8 @@
 //! Every rounding primitive against exact rational arithmetic.
 
+use certus::cpu::Fast;
+use certus_engine::bounds::{Arithmetic, Portable};
+use certus_engine::model::Row;
 use certus_engine::num::sums::{self, Lines};
 use certus_engine::num::{
     ETA, U, add_down, add_up, better_lower, down, from_f64_up, gamma, inflate, mul_down, mul_up,
@@ -198,6 +201,19 @@ fn row_sums<const L: usize>(rng: &mut Rng, share: &mut Share) {
             share.check(found.size, &size, &size, depth, n, &what);
             let radius = dot(&sw, &rad);
             share.check(found.radius, &radius, &radius, depth, n, &what);
+            share.check(sums::reach::<L, f32>(&w, &rad), &radius, &radius, depth, n, &what);
+            // In f64: as if every rounding were 2^-53.
+            let double = sums::dot_f64::<L, f32>(&w, &x);
+            let room = &size * exact(n as f64 * 2f64.powi(-52));
+            assert!(abs(&(exact(double) - &centre)) <= room, "{what:?}");
+            let bound = inflate(found.size, depth, n);
+            for (sum, off) in [
+                Portable.centre(Row::F32(&w), &x, bound),
+                Fast::new(1, false).centre(Row::F32(&w), &x, bound),
+            ] {
+                let near = || abs(&(exact(sum) - &centre)) <= exact(off);
+                assert!(!off.is_finite() || near(), "{what:?}: {sum} {off}");
+            }
             // The upper bounds that the engine derives.
             assert!(compare(inflate(found.size, depth, n), &size).is_ge(), "{what:?}");
             assert!(compare(inflate(found.radius, depth, n), &radius).is_ge(), "{what:?}");
@@ -216,14 +232,13 @@ fn relaxed<const L: usize>(rng: &mut Rng, row: &[f32], kind: Pattern, share: &mu
     let mut draw = |pattern: Pattern| pattern.draw(rng, n, L);
     let slope = |x: Vec<f32>| x.into_iter().map(|s| s.abs().min(1.0)).collect::<Vec<f32>>();
     let (slope_lo, slope_up) = (slope(draw(Pattern::Even)), slope(draw(Pattern::Wide)));
-    let (icpt_lo, icpt_up) = (draw(Pattern::Sparse), draw(Pattern::Wide));
-    let (bias, budget) = (draw(Pattern::Cancelling), sizes_of(&draw(Pattern::Tiny)));
+    let (gain_lo, gain_up) = (draw(Pattern::Sparse), draw(Pattern::Wide));
+    let budget = sizes_of(&draw(Pattern::Tiny));
     let lines = Lines {
         slope_lo: &slope_lo,
         slope_up: &slope_up,
-        icpt_lo: &icpt_lo,
-        icpt_up: &icpt_up,
-        bias: &bias,
+        gain_lo: &gain_lo,
+        gain_up: &gain_up,
         budget: &budget,
     };
     for sign in [1.0, -1.0] {
@@ -233,18 +248,16 @@ fn relaxed<const L: usize>(rng: &mut Rng, row: &[f32], kind: Pattern, share: &mu
         let pick = |i: usize, lower: &[f32], upper: &[f32]| {
             if signed[i] > 0.0 { lower[i] } else { upper[i] }
         };
-        let icpt: Vec<f32> = (0..n).map(|i| pick(i, &icpt_lo, &icpt_up)).collect();
+        let gain: Vec<f32> = (0..n).map(|i| pick(i, &gain_lo, &gain_up)).collect();
         for (i, new) in new.iter().enumerate() {
             let truth = exact(signed[i]) * exact(pick(i, &slope_lo, &slope_up));
             let room = abs(&truth) * exact(U) + eta(1);
             assert!(abs(&(exact(*new) - truth)) <= room, "{kind:?} {n} {i}");
         }
         let (depth, what) = (sums::depth(n, L), ("relax", kind, n, L, sign));
-        let size = dot(&sizes_of(&signed), &sizes_of(&icpt));
-        share.check(found.intercept, &dot(&signed, &icpt), &size, depth, n, &what);
-        share.check(found.intercept_size, &size, &size, depth, n, &what);
-        let size = dot(&sizes_of(&new), &sizes_of(&bias));
-        share.check(found.bias, &dot(&new, &bias), &size, depth, n, &what);
+        let size = dot(&sizes_of(&signed), &sizes_of(&gain));
+        share.check(found.gain, &dot(&signed, &gain), &size, depth, n, &what);
+        share.check(found.gain_size, &size, &size, depth, n, &what);
         let total = dot(&sizes_of(&new), &budget);
         share.check(found.budget, &total, &total, depth, n, &what);
     }

@@ -6,6 +6,7 @@
 
 use crate::model::{Layer, Row};
 use crate::num::sums::{self, BoxSums, Lines, RelaxSums};
+use crate::num::{add_up, gamma, mul_up, underflow};
 
 /// `out[r][c] (+)= sum_i a[r][i] * W[inner[i]][columns[c]]`.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,16 @@ pub trait Arithmetic: Sync {
 
     /// [`sums::dot`] of a stored row.
     fn dot(&self, row: Row<'_>, x: &[f32]) -> f32;
+
+    /// [`sums::reach`] of a stored row.
+    fn reach(&self, row: Row<'_>, rad: &[f32]) -> f32;
+
+    /// `sum w*x` and a bound of its error, given `size >= sum |w*x|`. A backend that has f64 at
+    /// hand does better than the row sum.
+    fn centre(&self, row: Row<'_>, x: &[f32], size: f32) -> (f32, f32) {
+        let error = mul_up(gamma(self.row_depth(x.len())), size);
+        (self.dot(row, x), add_up(error, underflow(x.len())))
+    }
 
     /// [`sums::norms`] of a stored row.
     fn norms(&self, row: Row<'_>) -> (f32, f32);
@@ -125,6 +136,10 @@ impl Arithmetic for Portable {
 
     fn dot(&self, row: Row<'_>, x: &[f32]) -> f32 {
         by_element!(row, w => sums::dot::<LANES, _>(w, x))
+    }
+
+    fn reach(&self, row: Row<'_>, rad: &[f32]) -> f32 {
+        by_element!(row, w => sums::reach::<LANES, _>(w, rad))
     }
 
     fn norms(&self, row: Row<'_>) -> (f32, f32) {

@@ -1,13 +1,14 @@
 //! Back-substitution of the neurons of a layer that the interval step left unstable.
 
 use super::arithmetic::Arithmetic;
+use super::interval::Masses;
 use super::propagate::Scratch;
 use super::state::{State, disturbance};
 use super::walk::{Block, Sides};
 use super::{Error, Options, Work};
 use crate::model::{Layer, Model};
-use crate::num::{Rounding, better_lower, sub_down};
-use crate::region::{Region, over_box_with};
+use crate::num::{Rounding, add_up, better_lower, sub_down};
+use crate::region::{Reach, Region};
 use crate::relax::{LowerSlope, is_unstable};
 
 /// What the walk of one layer's neurons needs to know.
@@ -53,17 +54,17 @@ impl Task<'_> {
         }
         let mut done = 0;
         while done < count {
-            let Scratch { candidates, index, block, mass, input, .. } = &mut *scratch;
+            let Scratch { candidates, index, block, masses, input, .. } = &mut *scratch;
             let take = index.len().min(count - done);
             let chosen = candidates.get(done..done + take).unwrap_or(&[]);
             for (slot, i) in index.iter_mut().zip(chosen) {
                 *slot = *i;
             }
-            self.start(state, block, chosen, mass)?;
+            self.start(state, block, chosen, masses)?;
             work.neurons += take as u64;
             for j in (0..self.k).rev() {
                 block.step(arith, self.model, state, j, work)?;
-                work.row_macs += 3 * block.width as u64 * 2 * block.rows as u64;
+                work.row_macs += 2 * block.width as u64 * block.rows as u64;
                 self.bound(arith, state, block, index, input, j);
                 if j > 0 && self.options.intersect {
                     self.drop_settled(state, block, index, work);
@@ -83,7 +84,7 @@ impl Task<'_> {
         state: &State<'_>,
         block: &mut Block<'_>,
         chosen: &[u32],
-        mass: &[f32],
+        masses: &Masses<'_>,
     ) -> Result<(), Error> {
         let live = state.live(self.k - 1);
         block.rows = chosen.len();
@@ -100,11 +101,10 @@ impl Task<'_> {
         }
         for ((i, lower), upper) in chosen.iter().zip(lower).zip(upper) {
             let i = *i as usize;
-            let bias = self.layer.bias.get(i).copied().unwrap_or(0.0);
-            let mass = mass.get(i).copied().unwrap_or(f32::INFINITY);
-            let d = disturbance(self.options.semantics, &self.layer, mass);
-            *lower = sub_down(bias, d);
-            *upper = sub_down(-bias, d);
+            let [mass, _, centre, error] = masses.of(i);
+            let off = add_up(error, disturbance(self.options.semantics, &self.layer, mass));
+            *lower = sub_down(centre, off);
+            *upper = sub_down(-centre, off);
         }
         for (r, i) in chosen.iter().enumerate() {
             let row = block.cur.get_mut(r * live.len()..).unwrap_or(&mut []);
@@ -133,8 +133,11 @@ impl Task<'_> {
         let found = {
             let outputs = j.checked_sub(1).map(|before| state.outputs(before));
             block.bound(arith, |arith, row| match outputs {
-                Some((mid, rad)) => over_box_with(&rounding, arith, row, mid, rad),
-                None => self.region.span(arith, row, input_mid, input_rad, both),
+                Some((_, rad)) => {
+                    let reach = rounding.inflate(arith.reach(row, rad));
+                    Reach { below: reach, above: reach }
+                }
+                None => self.region.reach(arith, row, input_mid, input_rad, both),
             })
         };
         let (lo, hi) = state.interval(self.k, self.layer.rows);

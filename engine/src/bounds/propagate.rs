@@ -1,14 +1,15 @@
 //! The whole computation: forward through the layers, then the specification back.
 
 use super::arithmetic::Arithmetic;
-use super::interval::{self, Feed};
+use super::interval::{self, Feed, Masses};
 use super::neurons::Task;
 use super::state::State;
 use super::walk::{Block, Sides};
 use super::workspace::{Arena, Workspace};
 use super::{Error, Method, Options, Work};
-use crate::model::{Activation, Model};
-use crate::region::{Region, over_box};
+use crate::model::{Activation, Model, Row};
+use crate::num::{Rounding, sub_down};
+use crate::region::{Reach, Region};
 use crate::spec::Spec;
 
 /// Working memory beside the [`State`].
@@ -20,7 +21,7 @@ pub(super) struct Scratch<'w> {
     /// Their radii.
     pub rad: &'w mut [f32],
     /// Masses of the layer at hand.
-    pub mass: &'w mut [f32],
+    pub masses: Masses<'w>,
     /// Neurons to back-substitute.
     pub candidates: &'w mut [u32],
     /// Neurons of the block; its length is the block's capacity.
@@ -85,32 +86,24 @@ pub fn lower_bounds<'w, A: Arithmetic>(
         if rectified && k == last {
             layer.activation = Activation::Identity;
         }
-        let (feed, mid, rad) = if k == 0 {
-            (Feed::Region(region), &*scratch.input.0, &*scratch.input.1)
+        let feed = if k == 0 {
+            Feed { region: Some(region), mid: scratch.input.0, rad: scratch.input.1 }
         } else {
             let mid = scratch.mid.get(..layer.cols).ok_or(Error::Workspace)?;
             let rad = scratch.rad.get(..layer.cols).ok_or(Error::Workspace)?;
-            (Feed::Box, mid, rad)
+            Feed { region: None, mid, rad }
         };
         let ends = state.interval(k, layer.rows);
-        let (reach, macs) = interval::step(
-            arith,
-            feed,
-            options.semantics,
-            k,
-            &layer,
-            mid,
-            rad,
-            ends,
-            scratch.mass,
-        )?;
+        let masses = &mut scratch.masses;
+        let (total, macs) =
+            interval::step(arith, feed, options.semantics, k, &layer, ends, masses)?;
         work.row_macs += macs;
         let linear = layer.activation == Activation::Identity && !options.every_neuron;
         if k > 0 && options.method.walks_neurons() && !linear {
             let task = Task { model, region, options, k, layer };
             task.tighten(arith, &mut state, &mut scratch, &mut work)?;
         }
-        state.choose_lines(arith, options, k, &layer, scratch.mass, reach);
+        state.choose_lines(arith, options, k, &layer, &scratch.masses, total);
         arith.forget(k);
         scatter(&state, k, scratch.mid, scratch.rad);
     }
@@ -123,17 +116,21 @@ pub fn lower_bounds<'w, A: Arithmetic>(
         let block = &mut scratch.block;
         // One-sided rows: a block holds as many as it has floors.
         let take = block.floor.len().min(walked - done);
-        start(model, &state, spec, block, done, take)?;
+        start(arith, model, &state, spec, block, done, take)?;
         let stop = if options.method == Method::Ibp { last } else { 0 };
         for j in (stop..=last).rev() {
             block.step(arith, model, &state, j, &mut work)?;
         }
-        work.row_macs += 3 * block.width as u64 * block.rows as u64;
+        work.row_macs += block.width as u64 * block.rows as u64;
         let outputs = stop.checked_sub(1).map(|before| state.outputs(before));
         let (input_mid, input_rad) = (&*scratch.input.0, &*scratch.input.1);
         let found = block.bound(arith, |arith, row| match outputs {
-            Some((mid, rad)) => over_box(arith, row, mid, rad),
-            None => region.span(arith, row, input_mid, input_rad, false),
+            Some((_, rad)) => {
+                let rounding = Rounding::new(arith.row_depth(rad.len()), rad.len());
+                let reach = rounding.inflate(arith.reach(row, rad));
+                Reach { below: reach, above: reach }
+            }
+            None => region.reach(arith, row, input_mid, input_rad, false),
         });
         for (r, bound) in found.iter().enumerate() {
             let bound = if bound.is_finite() { *bound } else { f32::NEG_INFINITY };
@@ -164,7 +161,12 @@ fn carve<'w>(
     let input = (floats.take(inputs)?, floats.take(inputs)?);
     let mid = floats.take(width)?;
     let rad = floats.take(width)?;
-    let mass = floats.take(width)?;
+    let masses = Masses {
+        mass: floats.take(width)?,
+        spread: floats.take(width)?,
+        centre: floats.take(width)?,
+        error: floats.take(width)?,
+    };
     let candidates = indices.take(width)?;
     let sides = if options.method.walks_neurons() { 2 } else { 1 };
     let fit = (floats.0.len() / (2 * width + 2) / sides).min(indices.0.len());
@@ -178,7 +180,7 @@ fn carve<'w>(
     let floor = floats.take(sides * block)?;
     let bound = floats.take(sides * block)?;
     let block = Block::new(cur, next, floor, bound);
-    Some((state, Scratch { input, mid, rad, mass, candidates, index, block }))
+    Some((state, Scratch { input, mid, rad, masses, candidates, index, block }))
 }
 
 /// Writes the activations' box of layer `k` with an entry for every neuron, 0 for dead ones.
@@ -193,8 +195,10 @@ fn scatter(state: &State<'_>, k: usize, mid: &mut [f32], rad: &mut [f32]) {
     }
 }
 
-/// Fills the block with `take` specification rows from row `first` on.
-fn start(
+/// Fills the block with `take` specification rows from row `first` on; a row's floor is its value at
+/// the middle of the outputs' box, rounded down.
+fn start<A: Arithmetic>(
+    arith: &A,
     model: &Model<'_>,
     state: &State<'_>,
     spec: &Spec<'_>,
@@ -209,8 +213,8 @@ fn start(
     if block.cur.len() < take * live.len() {
         return Err(Error::Workspace);
     }
-    block.floor.iter_mut().take(take).for_each(|floor| *floor = 0.0);
     if live.is_empty() {
+        block.floor.iter_mut().take(take).for_each(|floor| *floor = 0.0);
         return Ok(());
     }
     let rows = block.cur.chunks_exact_mut(live.len()).take(take);
@@ -218,6 +222,13 @@ fn start(
         for (slot, j) in row.iter_mut().zip(live) {
             *slot = spec.coefficient(first + r, *j as usize, model.outputs());
         }
+    }
+    let (mid, rad) = state.outputs(model.depth() - 1);
+    let rounding = Rounding::new(arith.row_depth(live.len()), live.len());
+    for (r, floor) in (0..take).zip(&mut *block.floor) {
+        let row = block.cur.get(r * live.len()..).and_then(|tail| tail.get(..live.len()));
+        let sums = arith.box_sums(Row::F32(row.unwrap_or(&[])), mid, rad);
+        *floor = sub_down(sums.centre, rounding.error(sums.size));
     }
     Ok(())
 }

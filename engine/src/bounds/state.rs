@@ -3,10 +3,11 @@
 use super::Options;
 use super::Semantics;
 use super::arithmetic::Arithmetic;
+use super::interval::Masses;
 use super::workspace::Arena;
 use crate::model::{Activation, Layer, Model};
 use crate::num::sums::Lines;
-use crate::num::{ETA, Rounding, U, add_up, gamma, mul_up, underflow};
+use crate::num::{ETA, U, add_up, gamma, mul_up, sub_down, sub_up, underflow};
 use crate::relax;
 
 /// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
@@ -18,9 +19,8 @@ pub(super) struct State<'w> {
     pub hi: &'w mut [f32],
     slope_lo: &'w mut [f32],
     slope_up: &'w mut [f32],
-    icpt_lo: &'w mut [f32],
-    icpt_up: &'w mut [f32],
-    bias: &'w mut [f32],
+    gain_lo: &'w mut [f32],
+    gain_up: &'w mut [f32],
     budget: &'w mut [f32],
     mid: &'w mut [f32],
     rad: &'w mut [f32],
@@ -67,9 +67,8 @@ impl<'w> State<'w> {
             hi: floats.take(n)?,
             slope_lo: floats.take(n)?,
             slope_up: floats.take(n)?,
-            icpt_lo: floats.take(n)?,
-            icpt_up: floats.take(n)?,
-            bias: floats.take(n)?,
+            gain_lo: floats.take(n)?,
+            gain_up: floats.take(n)?,
             budget: floats.take(n)?,
             mid: floats.take(n)?,
             rad: floats.take(n)?,
@@ -108,9 +107,8 @@ impl<'w> State<'w> {
         Lines {
             slope_lo: part(self.slope_lo, from, len),
             slope_up: part(self.slope_up, from, len),
-            icpt_lo: part(self.icpt_lo, from, len),
-            icpt_up: part(self.icpt_up, from, len),
-            bias: part(self.bias, from, len),
+            gain_lo: part(self.gain_lo, from, len),
+            gain_up: part(self.gain_up, from, len),
             budget: part(self.budget, from, len),
         }
     }
@@ -133,22 +131,23 @@ impl<'w> State<'w> {
     }
 
     /// Chooses the lines of layer `k` from its intervals, and the rounding budget that goes with
-    /// them; `mass` holds `|W_i| m + |b_i|` for each neuron (rounded up), `reach` the sum of the
-    /// magnitudes `m` of the layer's inputs.
+    /// them; `total` is the sum of the magnitudes of the layer's inputs.
     ///
-    /// The budget of neuron i is what a unit of `|coefficient on z_i|` may lose in one step
-    /// (`soundness.md` 3, 4, 6): the product's and the bias sum's roundings, `gamma(depth)*mass_i`;
-    /// the rounding of coefficient times slope, `U*max|z_i|`, unless the slope is 0 or 1; what
-    /// separates the stored layer from the original, `weight_error*mass_i + bias_error`; and under
-    /// deployed semantics the forward pass's own rounding ([`disturbance`]).
+    /// A step goes from `A (sigma(z) - mid)` to `A' (x' - mid')`, x' the layer's inputs and `A' =
+    /// fl(Ã W)`, with `z - zc = W (x' - mid') + (W mid' + b - zc)`. So the budget of neuron i, what
+    /// a unit of `|Ã_i|` may lose, is (`soundness.md` 3, 4, 6): the product's rounding, which only
+    /// meets the inputs' *deviation*, `gamma(depth) * |W_i| rad'`; the error of `zc_i`; the rounding
+    /// of coefficient times slope, `U*max|z_i - zc_i|`, unless the slope is 0 or 1; what separates
+    /// the stored layer from the original one; and under deployed semantics the forward pass's own
+    /// rounding ([`disturbance`]).
     pub(super) fn choose_lines<A: Arithmetic>(
         &mut self,
         arith: &A,
         options: &Options,
         k: usize,
         layer: &Layer<'_>,
-        mass: &[f32],
-        reach: f32,
+        masses: &Masses<'_>,
+        total: f32,
     ) {
         let from = self.offset(k);
         let lo = part(self.lo, from, layer.rows);
@@ -158,6 +157,7 @@ impl<'w> State<'w> {
             let lines = relax::relax(layer.activation, l, h, options.slope());
             (!lines.is_dead()).then_some((lines, l, h))
         };
+        let rounds = matches!(layer.activation, Activation::LeakyRelu(_));
         let mut count = 0;
         let mut shared = 0;
         let mut largest = 0.0f32;
@@ -167,32 +167,37 @@ impl<'w> State<'w> {
                     continue;
                 };
                 let slot = from + count;
+                let [mass, _, centre, error] = masses.of(i);
+                let (below, above) = relax::range(layer.activation, l, h);
+                let (m, r) = crate::region::middle(below, above);
+                let (mut gain_lo, mut gain_up) = line.gains(centre, m);
+                if options.semantics == Semantics::Deployed && rounds {
+                    // Where the forward pass's leaky product underflows it is off by up to ETA,
+                    // however small the slope.
+                    gain_lo = sub_down(gain_lo, 4.0 * ETA);
+                    gain_up = add_up(gain_up, 4.0 * ETA);
+                }
                 put(self.live, slot, i as u32);
                 put(self.slope_lo, slot, line.slope_lo);
                 put(self.slope_up, slot, line.slope_up);
-                put(self.icpt_lo, slot, line.icpt_lo);
-                put(self.icpt_up, slot, line.icpt_up);
-                put(self.bias, slot, layer.bias.get(i).copied().unwrap_or(0.0));
-                let z = if -l > h { -l } else { h };
-                largest = if z > largest { z } else { largest };
-                let mass = mass.get(i).copied().unwrap_or(f32::INFINITY);
-                let rounding = if line.is_exact() { 0.0 } else { mul_up(U, mul_up(1.000_001, z)) };
-                // An FPU that flushes reads a subnormal weight as 0.
-                let flushed = mul_up(ETA, add_up(reach, 1.0));
-                let mut budget = add_up(rounding, disturbance(options.semantics, layer, mass));
-                budget = add_up(budget, flushed);
-                if options.semantics == Semantics::Deployed
-                    && matches!(layer.activation, Activation::LeakyRelu(_))
-                {
+                put(self.gain_lo, slot, gain_lo);
+                put(self.gain_up, slot, gain_up);
+                put(self.mid, slot, m);
+                put(self.rad, slot, r);
+                let way = |a: f32, b: f32| if a > b { a } else { b };
+                let off = way(sub_up(h, centre), sub_up(centre, l));
+                let z = way(-l, h);
+                largest = way(largest, way(off, z));
+                let mut budget = add_up(error, disturbance(options.semantics, layer, mass));
+                if !line.is_exact() {
+                    budget = add_up(budget, mul_up(U, mul_up(1.000_001, off)));
+                }
+                if options.semantics == Semantics::Deployed && rounds {
                     // The leaky product of the forward pass rounds once.
                     budget = add_up(budget, mul_up(U, mul_up(1.000_001, z)));
                 }
                 // The product's share is added below, when the live count is known.
                 put(self.budget, slot, budget);
-                let (below, above) = relax::range(layer.activation, l, h);
-                let (m, r) = crate::region::middle(below, above);
-                put(self.mid, slot, m);
-                put(self.rad, slot, r);
                 count += 1;
             }
             if pass {
@@ -202,16 +207,15 @@ impl<'w> State<'w> {
         put(self.count, k, count as u32);
         put(self.shared, k, shared as u32);
         let split = arith.product_depth(shared) + arith.product_depth(count - shared);
-        let depth = split.max(arith.product_depth(count)).max(arith.row_depth(count));
-        let g = gamma(depth);
+        let g = gamma(split.max(arith.product_depth(count)));
         let live = part(self.live, from, count);
         for (budget, i) in part_mut(self.budget, from, count).iter_mut().zip(live) {
-            let mass = mass.get(*i as usize).copied().unwrap_or(f32::INFINITY);
-            *budget = add_up(*budget, mul_up(g, mass));
+            let [_, spread, ..] = masses.of(*i as usize);
+            *budget = add_up(*budget, mul_up(g, spread));
         }
         // Each of the `count` products and sums may lose ETA on a coefficient, which then meets an
-        // input of magnitude m_j, the bias, an intercept, or z_i.
-        let per_coefficient = add_up(add_up(reach, mul_up(count as f32, largest)), 2.0);
+        // input of magnitude m_j, a gain, or z_i - zc_i.
+        let per_coefficient = add_up(add_up(total, mul_up(4.0 * count as f32, largest)), 2.0);
         put(self.under, k, mul_up(underflow(count), per_coefficient));
     }
 }
@@ -230,9 +234,4 @@ pub(super) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) ->
         d = add_up(d, add_up(rounding, underflow(layer.cols)));
     }
     d
-}
-
-/// Upper bound of `|W_i| m + |b_i|` from the computed parts of one row.
-pub(super) fn mass(rounding: &Rounding, radius: f32, size: f32, bias: f32) -> f32 {
-    add_up(rounding.inflate(add_up(radius, size)), bias.abs() + ETA)
 }

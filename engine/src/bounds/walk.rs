@@ -1,9 +1,11 @@
 //! Back-substitution of a block of rows, one layer at a time.
 //!
-//! A row is a linear function of the activations of some layer with a *floor*: for all x of the
-//! region, `z >= A x_k + floor`, where the coefficients `A` are these very floats. One step
-//! replaces the activation by its lines and the pre-activation by `W x + b`; what the floats lose
-//! is bounded and taken from the floor (`soundness.md` 3), so the new coefficients are exact again.
+//! A row is a linear function of the deviation of some layer's activations from the middle of
+//! their box, with a *floor*: for all x of the region, `z >= A (x_k - mid_k) + floor`, where the
+//! coefficients `A` are these very floats. One step replaces the activation by its lines and the
+//! pre-activation by `W x + b`; what the floats lose is bounded and taken from the floor
+//! (`soundness.md` 3), so the new coefficients are exact again. That rounding errors of `A` meet
+//! deviations, not magnitudes, is why they cost so little.
 
 use super::arithmetic::{Arithmetic, Product};
 use super::state::State;
@@ -11,7 +13,7 @@ use super::{Error, Work};
 use crate::model::{Model, Row};
 use crate::num::sums::RelaxSums;
 use crate::num::{Rounding, add_down, add_up, sub_down};
-use crate::region::Span;
+use crate::region::Reach;
 
 /// How the rows of a block bound their quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +62,12 @@ impl<'w> Block<'w> {
         if self.sides == Sides::Split { 2 * self.rows } else { self.rows }
     }
 
-    /// A lower bound for every floor's quantity, from `span`'s bounds of a row of coefficients over
-    /// the set of points that the block's rows are functions of: `floor + min row`, and for the
-    /// upper side of [`Sides::Same`] `floor - max row`.
+    /// A lower bound for every floor's quantity: the floor less the row's reach over the set that
+    /// the block's rows are functions of; `reach` gives that below and above.
     pub(super) fn bound<A: Arithmetic>(
         &mut self,
         arith: &A,
-        span: impl Fn(&A, Row<'_>) -> Span + Sync,
+        reach: impl Fn(&A, Row<'_>) -> Reach + Sync,
     ) -> &[f32] {
         let count = self.coefficient_rows();
         let total = if self.sides == Sides::Same { 2 * count } else { count };
@@ -74,17 +75,17 @@ impl<'w> Block<'w> {
         self.bound.fill(0.0);
         let rows = self.cur.get_mut(..count * self.width).unwrap_or(&mut []);
         arith.each_row(rows, self.width, self.bound, |row, bound| {
-            *bound = span(arith, Row::F32(row)).lo;
+            *bound = reach(arith, Row::F32(row)).below;
         });
         if self.sides == Sides::Same {
             let upper = self.bound.get_mut(count..).unwrap_or(&mut []);
             arith.each_row(rows, self.width, upper, |row, bound| {
-                *bound = -span(arith, Row::F32(row)).hi;
+                *bound = reach(arith, Row::F32(row)).above;
             });
         }
         let bound = self.bound.get_mut(..total).unwrap_or(&mut []);
         for (bound, floor) in bound.iter_mut().zip(&*self.floor) {
-            *bound = add_down(*floor, *bound);
+            *bound = sub_down(*floor, *bound);
         }
         bound
     }
@@ -207,7 +208,7 @@ impl<'w> Block<'w> {
         let (rows, sides) = (self.rows, self.sides);
         let rounding = Rounding::new(arith.row_depth(n), n);
         let charge = Charge { rounding, under: state.under(j) };
-        work.row_macs += 4 * n as u64 * (rows * if sides == Sides::Lower { 1 } else { 2 }) as u64;
+        work.row_macs += 3 * n as u64 * (rows * if sides == Sides::Lower { 1 } else { 2 }) as u64;
         if n == 0 {
             for floor in self.floor.iter_mut() {
                 *floor = charge.settle(*floor, &RelaxSums::default());
@@ -248,12 +249,11 @@ struct Charge {
 }
 
 impl Charge {
-    /// `floor + sum a t + sum a' b` minus the rounding budget of the step, rounded down.
+    /// `floor + sum a g` minus the rounding budget of the step, rounded down.
     #[inline]
     fn settle(&self, floor: f32, sums: &RelaxSums) -> f32 {
-        let intercepts = self.rounding.error(sums.intercept_size);
+        let gains = self.rounding.error(sums.gain_size);
         let budget = self.rounding.inflate(sums.budget);
-        let lost = add_up(add_up(budget, intercepts), self.under);
-        sub_down(add_down(add_down(floor, sums.intercept), sums.bias), lost)
+        sub_down(add_down(floor, sums.gain), add_up(add_up(budget, gains), self.under))
     }
 }

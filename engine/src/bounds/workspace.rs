@@ -16,7 +16,7 @@ impl Size {
     /// Memory for `method` on `model` with blocks of up to `block` neurons (at least 1): the
     /// larger the block, the better matrix products run.
     ///
-    /// `10*neurons + 3*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
+    /// `9*neurons + 6*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
     /// the methods that back-substitute neurons, else `block`; and
     /// `neurons + 3*layers + width + block` indices.
     pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
@@ -28,7 +28,7 @@ impl Size {
         };
         Self {
             floats: PER_NEURON * neurons
-                + 3 * width
+                + 6 * width
                 + 2 * model.inputs()
                 + model.depth()
                 + rows * (2 * width + 2),
@@ -50,7 +50,7 @@ impl Model<'_> {
 }
 
 /// Arrays of [`super::state::State`] with an entry for each neuron.
-pub(super) const PER_NEURON: usize = 10;
+pub(super) const PER_NEURON: usize = 9;
 
 /// Borrowed working memory of at least the [`Size`] that the call needs.
 #[derive(Debug)]

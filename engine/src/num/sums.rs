@@ -127,6 +127,48 @@ pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
     tree(sum)
 }
 
+/// `sum |w|*rad`.
+#[inline(always)]
+pub fn reach<const L: usize, T: Element>(row: &[T], rad: &[f32]) -> f32 {
+    #[inline(always)]
+    fn add<const L: usize, T: Element>(sum: &mut [f32; L], w: &[T; L], r: &[f32; L]) {
+        for i in 0..L {
+            sum[i] += w[i].value().abs() * r[i];
+        }
+    }
+    let mut sum = [0.0f32; L];
+    let (w, w_rest) = row.as_chunks::<L>();
+    let (r, r_rest) = rad.as_chunks::<L>();
+    for (w, r) in w.iter().zip(r) {
+        add(&mut sum, w, r);
+    }
+    if !w_rest.is_empty() {
+        add(&mut sum, &pad(w_rest), &pad(r_rest));
+    }
+    tree(sum)
+}
+
+/// `sum w*x` in f64: each product is exact, each addition rounds by at most `2^-53`.
+#[inline(always)]
+pub fn dot_f64<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f64 {
+    #[inline(always)]
+    fn add<const L: usize, T: Element>(sum: &mut [f64; L], w: &[T; L], x: &[f32; L]) {
+        for i in 0..L {
+            sum[i] += f64::from(w[i].value()) * f64::from(x[i]);
+        }
+    }
+    let mut sum = [0.0f64; L];
+    let (w, w_rest) = row.as_chunks::<L>();
+    let (x, x_rest) = x.as_chunks::<L>();
+    for (w, x) in w.iter().zip(x) {
+        add(&mut sum, w, x);
+    }
+    if !w_rest.is_empty() {
+        add(&mut sum, &pad(w_rest), &pad(x_rest));
+    }
+    sum.iter().sum()
+}
+
 /// `sum w^2` and `max |w|`.
 #[inline(always)]
 pub fn norms<const L: usize, T: Element>(row: &[T]) -> (f32, f32) {
@@ -158,19 +200,19 @@ pub fn norms<const L: usize, T: Element>(row: &[T]) -> (f32, f32) {
 
 /// The two lines of each neuron of a layer, and what a coefficient on it costs.
 ///
-/// All slices have one entry per live neuron.
+/// All slices have one entry per live neuron. With `mid` the middle of the activation's range and
+/// `zc` the pre-activation at the middle of the layer's inputs, a line `slope*z + icpt` is held as
+/// its slope and its *gain* `slope*zc + icpt - mid`: the line's height above `mid` at `zc`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
     /// Slope of the lower line.
     pub slope_lo: &'a [f32],
     /// Slope of the upper line.
     pub slope_up: &'a [f32],
-    /// Intercept of the lower line.
-    pub icpt_lo: &'a [f32],
-    /// Intercept of the upper line.
-    pub icpt_up: &'a [f32],
-    /// Bias of the neuron.
-    pub bias: &'a [f32],
+    /// Gain of the lower line, rounded down.
+    pub gain_lo: &'a [f32],
+    /// Gain of the upper line, rounded up.
+    pub gain_up: &'a [f32],
     /// Rounding budget of the neuron: what a coefficient of size 1 on its pre-activation may lose.
     pub budget: &'a [f32],
 }
@@ -178,65 +220,60 @@ pub struct Lines<'a> {
 /// What relaxing a row gives beside its new coefficients.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RelaxSums {
-    /// `sum a*t`, t the intercept of the line taken.
-    pub intercept: f32,
-    /// `sum |a*t|`.
-    pub intercept_size: f32,
-    /// `sum a'*b`, a' the new coefficient.
-    pub bias: f32,
-    /// `sum |a'|*budget`.
+    /// `sum a*g`, g the gain of the line taken.
+    pub gain: f32,
+    /// `sum |a*g|`.
+    pub gain_size: f32,
+    /// `sum |a'|*budget`, a' the new coefficient.
     pub budget: f32,
 }
 
 /// Replaces the coefficients of a row on activations by coefficients on pre-activations that keep
-/// it a lower bound: `a*sigma(z) >= a'*z + a*t` with the lower line where `a > 0`, else the upper.
+/// it a lower bound: `a*(sigma(z) - mid) >= a*slope*(z - zc) + a*gain` with the lower line where
+/// `a > 0`, else the upper.
 ///
 /// `sign` is 1, or -1 to relax the negated row (the upper bound's walk).
 #[inline(always)]
 pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
     #[inline(always)]
     fn step<const L: usize>(
-        sums: &mut [[f32; L]; 4],
+        sums: &mut [[f32; L]; 3],
         a: &mut [f32; L],
         sign: f32,
-        l: [&[f32; L]; 6],
+        l: [&[f32; L]; 5],
     ) {
         for i in 0..L {
             let x = sign * a[i];
             let positive = x > 0.0;
             let slope = if positive { l[0][i] } else { l[1][i] };
-            let intercept = x * if positive { l[2][i] } else { l[3][i] };
+            let gain = x * if positive { l[2][i] } else { l[3][i] };
             let new = x * slope;
             a[i] = new;
-            sums[0][i] += intercept;
-            sums[1][i] += intercept.abs();
-            sums[2][i] += new * l[4][i];
-            sums[3][i] += new.abs() * l[5][i];
+            sums[0][i] += gain;
+            sums[1][i] += gain.abs();
+            sums[2][i] += new.abs() * l[4][i];
         }
     }
-    let mut sums = [[0.0f32; L]; 4];
+    let mut sums = [[0.0f32; L]; 3];
     let (a, a_rest) = row.as_chunks_mut::<L>();
     let (l0, r0) = lines.slope_lo.as_chunks::<L>();
     let (l1, r1) = lines.slope_up.as_chunks::<L>();
-    let (l2, r2) = lines.icpt_lo.as_chunks::<L>();
-    let (l3, r3) = lines.icpt_up.as_chunks::<L>();
-    let (l4, r4) = lines.bias.as_chunks::<L>();
-    let (l5, r5) = lines.budget.as_chunks::<L>();
-    for ((((((a, l0), l1), l2), l3), l4), l5) in
-        a.iter_mut().zip(l0).zip(l1).zip(l2).zip(l3).zip(l4).zip(l5)
-    {
-        step(&mut sums, a, sign, [l0, l1, l2, l3, l4, l5]);
+    let (l2, r2) = lines.gain_lo.as_chunks::<L>();
+    let (l3, r3) = lines.gain_up.as_chunks::<L>();
+    let (l4, r4) = lines.budget.as_chunks::<L>();
+    for (((((a, l0), l1), l2), l3), l4) in a.iter_mut().zip(l0).zip(l1).zip(l2).zip(l3).zip(l4) {
+        step(&mut sums, a, sign, [l0, l1, l2, l3, l4]);
     }
     if !a_rest.is_empty() {
         let mut a = pad(a_rest);
-        let rest = [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4), &pad(r5)];
+        let rest = [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4)];
         step(&mut sums, &mut a, sign, rest);
         for (to, from) in a_rest.iter_mut().zip(a) {
             *to = from;
         }
     }
-    let [intercept, intercept_size, bias, budget] = sums.map(tree);
-    RelaxSums { intercept, intercept_size, bias, budget }
+    let [gain, gain_size, budget] = sums.map(tree);
+    RelaxSums { gain, gain_size, budget }
 }
 
 #[cfg(test)]
@@ -256,6 +293,8 @@ mod tests {
             assert_eq!(sums, BoxSums { centre: -1.0, radius: 7.0, size: 9.0 });
         }
         assert_eq!(dot::<4, f32>(&w, &m), -1.0);
+        assert_eq!(dot_f64::<4, f32>(&w, &m), -1.0);
+        assert_eq!(reach::<4, f32>(&w, &r), 7.0);
         assert_eq!(norms::<4, f32>(&w), (15.25, 3.0));
         let h = w.map(f16::from_f32);
         assert_eq!(dot::<4, f16>(&h, &m), -1.0);
@@ -277,25 +316,18 @@ mod tests {
         let lines = Lines {
             slope_lo: &[1.0, 0.0, 0.0],
             slope_up: &[1.0, 0.5, 0.25],
-            icpt_lo: &[0.0, 0.0, -1.0],
-            icpt_up: &[0.0, 2.0, 1.0],
-            bias: &[1.0, 1.0, 1.0],
+            gain_lo: &[0.0, 0.0, -1.0],
+            gain_up: &[0.0, 2.0, 1.0],
             budget: &[1.0, 10.0, 100.0],
         };
         let mut row = [2.0, -4.0, 3.0];
         let sums = relax::<2>(&mut row, 1.0, &lines);
         assert_eq!(row, [2.0, -2.0, 0.0]);
-        assert_eq!(
-            sums,
-            RelaxSums { intercept: -11.0, intercept_size: 11.0, bias: 0.0, budget: 22.0 }
-        );
+        assert_eq!(sums, RelaxSums { gain: -11.0, gain_size: 11.0, budget: 22.0 });
         let mut row = [2.0, -4.0, 3.0];
         let sums = relax::<2>(&mut row, -1.0, &lines);
         assert_eq!(row, [-2.0, 0.0, -0.75]);
-        assert_eq!(
-            sums,
-            RelaxSums { intercept: -3.0, intercept_size: 3.0, bias: -2.75, budget: 77.0 }
-        );
+        assert_eq!(sums, RelaxSums { gain: -3.0, gain_size: 3.0, budget: 77.0 });
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod piecewise;
 
 use crate::model::Activation;
-use crate::num::{mul_down, mul_up};
+use crate::num::{add_down, add_up, mul_down, mul_up, sub_down, sub_up};
 
 /// The slope of the lower line of an unstable ReLU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,24 @@ impl Relaxation {
     /// `sigma(z) = slope*z` on the whole interval.
     const fn linear(slope: f32) -> Self {
         Self { slope_lo: slope, icpt_lo: 0.0, slope_up: slope, icpt_up: 0.0 }
+    }
+
+    /// How high the lower line, rounded down, and the upper line, rounded up, lie above `mid` at
+    /// `z`: `slope*z + icpt - mid`.
+    pub fn gains(&self, z: f32, mid: f32) -> (f32, f32) {
+        // Slope 0 or 1 and no intercept, the lines of stable neurons: nothing to round but the
+        // difference.
+        let lower = match (self.slope_lo, self.icpt_lo) {
+            (0.0, 0.0) => -mid,
+            (1.0, 0.0) => sub_down(z, mid),
+            (slope, icpt) => sub_down(add_down(mul_down(slope, z), icpt), mid),
+        };
+        let upper = match (self.slope_up, self.icpt_up) {
+            (0.0, 0.0) => -mid,
+            (1.0, 0.0) => sub_up(z, mid),
+            (slope, icpt) => sub_up(add_up(mul_up(slope, z), icpt), mid),
+        };
+        (lower, upper)
     }
 
     /// Whether the activation is 0 on the whole interval.
