@@ -37,7 +37,8 @@ fn single_layers_are_exact() {
                 let answer = engine.ask(&engine_region(&case.region), &spec, &options, sums);
                 let found = f64::from(answer.unwrap().lower[0]);
                 let most = f64::from(truth.least[0]);
-                assert!(found <= most && most - found <= 1e-5 * scale, "{}", case.name);
+                assert!(found <= most, "{}: {found:e} above {most:e}", case.name);
+                assert!(most - found <= 1e-5 * scale + 1e-30, "{}: {found:e}", case.name);
             }
         }
         nets += 1;

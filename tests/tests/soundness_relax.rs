@@ -118,7 +118,7 @@ fn boxes_hold_their_regions() {
                 _ => (&hi - &lo) * exact(0.5),
             };
             let wide = &r - &narrowest;
-            let size = abs(&lo).max(abs(&hi)) + exact(4e-30);
+            let size = abs(&lo).max(abs(&hi)).max(abs(&m)) + exact(4e-30);
             assert!(wide <= size * exact(1e-6), "{region:?}: too wide");
         }
         boxes += 1;

@@ -5,6 +5,8 @@
 //! from that (`soundness.md` 2, 3).
 
 use crate::model::{Layer, Row};
+#[cfg(doc)]
+use crate::num::NEGLIGIBLE;
 use crate::num::sums::{self, BoxSums, Lines, RelaxSums};
 use crate::num::{add_up, gamma, mul_up, underflow};
 
@@ -97,7 +99,7 @@ pub trait Arithmetic: Sync {
         }
     }
 
-    /// The matrix product; rows of `out` are [`Product::width`] apart.
+    /// The matrix product; weights below [`NEGLIGIBLE`] may be taken as 0. Rows of `out` are [`Product::width`] apart.
     fn product(&mut self, product: &Product<'_>, out: &mut [f32]);
 }
 

@@ -7,7 +7,7 @@ use super::interval::Masses;
 use super::workspace::Arena;
 use crate::model::{Activation, Layer, Model};
 use crate::num::sums::Lines;
-use crate::num::{ETA, U, add_up, gamma, mul_up, sub_down, sub_up, underflow};
+use crate::num::{ETA, NEGLIGIBLE, U, add_up, gamma, mul_up, sub_down, sub_up, underflow};
 use crate::relax;
 
 /// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
@@ -208,15 +208,20 @@ impl<'w> State<'w> {
         put(self.shared, k, shared as u32);
         let split = arith.product_depth(shared) + arith.product_depth(count - shared);
         let g = gamma(split.max(arith.product_depth(count)));
+        // Weights that the product may drop, times the inputs' deviations.
+        let dropped = mul_up(NEGLIGIBLE, total);
         let live = part(self.live, from, count);
         for (budget, i) in part_mut(self.budget, from, count).iter_mut().zip(live) {
             let [_, spread, ..] = masses.of(*i as usize);
-            *budget = add_up(*budget, mul_up(g, spread));
+            *budget = add_up(*budget, add_up(mul_up(g, spread), dropped));
         }
         // Each of the `count` products and sums may lose ETA on a coefficient, which then meets an
         // input of magnitude m_j, a gain, or z_i - zc_i.
         let per_coefficient = add_up(add_up(total, mul_up(4.0 * count as f32, largest)), 2.0);
-        put(self.under, k, mul_up(underflow(count), per_coefficient));
+        let under = mul_up(underflow(count), per_coefficient);
+        // A dropped coefficient was on `sigma(z_i) - mid_i` or on `z_i - zc_i`.
+        let dropped = mul_up(NEGLIGIBLE, mul_up(4.0 * count as f32, largest));
+        put(self.under, k, add_up(under, dropped));
     }
 }
 

@@ -8,6 +8,8 @@
 
 use half::f16;
 
+use super::NEGLIGIBLE;
+
 /// A stored weight.
 pub trait Element: Copy {
     /// Zero.
@@ -50,6 +52,12 @@ fn tree<const L: usize>(mut lanes: [f32; L]) -> f32 {
         width = half;
     }
     lanes.first().copied().unwrap_or(0.0)
+}
+
+/// `x`, or 0 where it is [`NEGLIGIBLE`]; a NaN stays.
+#[inline(always)]
+pub fn drop_negligible(x: f32) -> f32 {
+    if x.abs() < NEGLIGIBLE { 0.0 } else { x }
 }
 
 /// A slice's last `len % L` elements, padded with zeros.
@@ -232,7 +240,8 @@ pub struct RelaxSums {
 /// it a lower bound: `a*(sigma(z) - mid) >= a*slope*(z - zc) + a*gain` with the lower line where
 /// `a > 0`, else the upper.
 ///
-/// `sign` is 1, or -1 to relax the negated row (the upper bound's walk).
+/// `sign` is 1, or -1 to relax the negated row (the upper bound's walk). Coefficients below
+/// [`NEGLIGIBLE`] are dropped, old and new ones.
 #[inline(always)]
 pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
     #[inline(always)]
@@ -243,11 +252,13 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
         l: [&[f32; L]; 5],
     ) {
         for i in 0..L {
-            let x = sign * a[i];
-            let positive = x > 0.0;
-            let slope = if positive { l[0][i] } else { l[1][i] };
-            let gain = x * if positive { l[2][i] } else { l[3][i] };
-            let new = x * slope;
+            // One part is 0 and its products add nothing: exact, and free of the gathers that
+            // choosing between two slices compiles to. A NaN or an infinity makes `below` a NaN.
+            let x = drop_negligible(sign * a[i]);
+            let above = if x > 0.0 { x } else { 0.0 };
+            let below = x - above;
+            let new = drop_negligible(above * l[0][i] + below * l[1][i]);
+            let gain = above * l[2][i] + below * l[3][i];
             a[i] = new;
             sums[0][i] += gain;
             sums[1][i] += gain.abs();

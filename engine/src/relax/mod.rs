@@ -7,7 +7,7 @@
 mod piecewise;
 
 use crate::model::Activation;
-use crate::num::{add_down, add_up, mul_down, mul_up, sub_down, sub_up};
+use crate::num::{NEGLIGIBLE, add_down, add_up, mul_down, mul_up, sub_down, sub_up};
 
 /// The slope of the lower line of an unstable ReLU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,17 +46,22 @@ impl Relaxation {
     /// `z`: `slope*z + icpt - mid`.
     pub fn gains(&self, z: f32, mid: f32) -> (f32, f32) {
         // Slope 0 or 1 and no intercept, the lines of stable neurons: nothing to round but the
-        // difference.
+        // difference, and often not even that.
         let lower = match (self.slope_lo, self.icpt_lo) {
             (0.0, 0.0) => -mid,
+            (1.0, 0.0) if z == mid => 0.0,
             (1.0, 0.0) => sub_down(z, mid),
             (slope, icpt) => sub_down(add_down(mul_down(slope, z), icpt), mid),
         };
         let upper = match (self.slope_up, self.icpt_up) {
             (0.0, 0.0) => -mid,
+            (1.0, 0.0) if z == mid => 0.0,
             (1.0, 0.0) => sub_up(z, mid),
             (slope, icpt) => sub_up(add_up(mul_up(slope, z), icpt), mid),
         };
+        // Outward from what would make products subnormal.
+        let lower = if lower != 0.0 && lower.abs() < NEGLIGIBLE { -NEGLIGIBLE } else { lower };
+        let upper = if upper != 0.0 && upper.abs() < NEGLIGIBLE { NEGLIGIBLE } else { upper };
         (lower, upper)
     }
 

@@ -202,7 +202,10 @@ impl Arithmetic for Fast {
 fn gather(p: &Product<'_>, out: &mut Vec<f32>, parallel: bool) {
     let width = p.width();
     out.resize(p.live.len() * width, 0.0);
-    let one = |(row, i): (&mut [f32], &u32)| p.weights.row(*i as usize).gather(p.columns, row);
+    let one = |(row, i): (&mut [f32], &u32)| {
+        p.weights.row(*i as usize).gather(p.columns, row);
+        row.iter_mut().for_each(|w| *w = sums::drop_negligible(*w));
+    };
     if parallel && out.len() >= PARALLEL_FLOATS {
         out.par_chunks_exact_mut(width).zip(p.live).with_min_len(16).for_each(one);
     } else {
