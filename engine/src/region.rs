@@ -101,6 +101,14 @@ impl<'a> Region<'a> {
         Region::BallInBox { ball: Ball { center, radius: radius_up(radius), norm }, lo, hi }
     }
 
+    /// Whether the box around the region is the region.
+    pub fn is_box(&self) -> bool {
+        match self {
+            Region::Box { .. } => true,
+            Region::Ball(ball) | Region::BallInBox { ball, .. } => ball.norm == Norm::Linf,
+        }
+    }
+
     /// Checks the region against a model's number of inputs.
     ///
     /// # Errors
@@ -190,13 +198,10 @@ impl<'a> Region<'a> {
         let rounding = Rounding::new(arith.row_depth(mid.len()), mid.len());
         let over_box = rounding.inflate(arith.reach(a, rad));
         let (ball, cut) = match self {
-            Region::Ball(ball) => (ball, None),
-            Region::BallInBox { ball, lo, hi } => (ball, Some((lo, hi))),
-            Region::Box { .. } => return Reach { below: over_box, above: over_box },
+            Region::Ball(ball) if !self.is_box() => (ball, None),
+            Region::BallInBox { ball, lo, hi } if !self.is_box() => (ball, Some((lo, hi))),
+            _ => return Reach { below: over_box, above: over_box },
         };
-        if ball.norm == Norm::Linf {
-            return Reach { below: over_box, above: over_box };
-        }
         let norm = dual_norm(arith, a, &rounding, ball.norm);
         let whole = smaller(over_box, mul_up(ball.radius, norm));
         let Some((lo, hi)) = cut else {

@@ -84,8 +84,8 @@ pub(super) fn step<A: Arithmetic>(
         // The addition of the bias rounds once.
         *error = add_up(add_up(lost, mul_up(U, mul_up(1.000_001, centre.abs()))), flushed);
         let reach = match region {
-            Some(region) => region.reach(arith, row, mid, rad, true),
-            None => Reach { below: *spread, above: *spread },
+            Some(region) if !region.is_box() => region.reach(arith, row, mid, rad, true),
+            _ => Reach { below: *spread, above: *spread },
         };
         // Over a ball, `sum |W_ij| |x_j - mid_j|` obeys Hoelder too.
         if let Some(Region::Ball(_)) = region

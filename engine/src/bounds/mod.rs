@@ -62,8 +62,9 @@ pub struct Options {
     pub semantics: Semantics,
     /// Lower slope of an unstable ReLU, for [`Method::Crown`] and [`Method::CrownIbp`].
     pub lower: LowerSlope,
-    /// Intersect each back-substituted interval with the interval step's (never looser). Off, the
-    /// bounds are the papers' own.
+    /// Intersect each back-substituted interval with the interval step's, and back-substitute only
+    /// what that leaves unstable. No interval gets looser; the result, being a heuristic's choice of
+    /// slopes, nearly never does. Off, the bounds are the papers' own.
     pub intersect: bool,
     /// Back-substitute every neuron all the way, for a report of pre-activation bounds; off,
     /// stable neurons are skipped and rows are dropped as soon as they are settled.

@@ -32,9 +32,17 @@ const PARALLEL_FLOATS: usize = 1 << 15;
 #[derive(Debug)]
 pub struct Fast {
     arch: pulp::Arch,
-    gathered: Vec<Vec<f32>>,
+    gathered: Vec<Gathered>,
     parallel: bool,
     sliced: bool,
+}
+
+/// The live part of a layer's weights.
+#[derive(Clone, Debug, Default)]
+struct Gathered {
+    weights: Vec<f32>,
+    /// Whether they are those of the present live rows and columns.
+    fresh: bool,
 }
 
 impl Fast {
@@ -42,7 +50,7 @@ impl Fast {
     pub fn new(depth: usize, parallel: bool) -> Self {
         Self {
             arch: pulp::Arch::new(),
-            gathered: vec![Vec::new(); depth],
+            gathered: vec![Gathered::default(); depth],
             parallel,
             sliced: is_sliced(),
         }
@@ -136,7 +144,7 @@ impl Arithmetic for Fast {
     fn forget(&mut self, layer: usize) {
         // A layer's columns are the live neurons of the one before.
         for gathered in self.gathered.iter_mut().skip(layer).take(2) {
-            gathered.clear();
+            gathered.fresh = false;
         }
     }
 
@@ -174,11 +182,12 @@ impl Arithmetic for Fast {
             }
             return;
         }
-        let weights = &mut self.gathered[p.layer];
-        if weights.is_empty() {
-            gather(p, weights, self.parallel);
+        let gathered = &mut self.gathered[p.layer];
+        if !gathered.fresh {
+            gather(p, &mut gathered.weights, self.parallel);
+            gathered.fresh = true;
         }
-        let weights = &weights[p.from * width..(p.from + p.inner) * width];
+        let weights = &gathered.weights[p.from * width..(p.from + p.inner) * width];
         let weights = ArrayView2::from_shape((p.inner, width), weights).expect("inner x width");
         let one = |first: usize, out: &mut [f32]| {
             let count = out.len() / width;
