@@ -186,7 +186,7 @@ impl<'a> Region<'a> {
     /// may be infinite. `a.(mid - x) <= below` and `a.(x - mid) <= above` for all x of the region.
     /// The better of the reach over the box around it, `|a|.rad`, and over the ball, `eps*||a||_q`
     /// (Hoelder, 1/p + 1/q = 1; paper 003, theorem 3.2), rounded up (`soundness.md` 5). For a ball
-    /// cut by a box see [`cut_reach`].
+    /// cut by a box see `cut_reach`.
     pub fn reach<A: Arithmetic>(
         &self,
         arith: &A,

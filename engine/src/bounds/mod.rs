@@ -3,7 +3,7 @@
 //! [`lower_bounds`] is the one entry: lower bounds of specification rows over a region by any
 //! [`Method`]. It walks the layers once forward; each layer's pre-activation interval comes from
 //! the interval step and, for the methods that ask for it, from back-substituting the neurons that
-//! the interval step left unstable ([`walk`]). All memory is a [`Workspace`] of the caller.
+//! the interval step left unstable (`walk.rs`). All memory is a [`Workspace`] of the caller.
 
 mod arithmetic;
 mod forward;
