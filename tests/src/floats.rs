@@ -85,11 +85,13 @@ pub enum Pattern {
     Tiny,
     /// Whole numbers, most of them 0.
     Sparse,
+    /// `2^60`, ones that drown in it even in f64, and `2^60` taken back.
+    Vanishing,
 }
 
 impl Pattern {
     /// Every pattern.
-    pub const ALL: [Pattern; 7] = [
+    pub const ALL: [Pattern; 8] = [
         Pattern::Even,
         Pattern::Wide,
         Pattern::Cancelling,
@@ -97,12 +99,21 @@ impl Pattern {
         Pattern::Slices,
         Pattern::Tiny,
         Pattern::Sparse,
+        Pattern::Vanishing,
     ];
 
     /// A vector of `n` entries; those of [`Pattern::Absorbed`] begin with `lanes` ones.
     pub fn draw(self, rng: &mut Rng, n: usize, lanes: usize) -> Vec<f32> {
         let mut last = 1.0f32;
+        // The last entry that meets the first one for any number of lanes up to 32.
+        let back = n.saturating_sub(1) / 32 * 32;
         let entry = |i: usize| match self {
+            Pattern::Vanishing => match i {
+                _ if back == 0 => 1.0,
+                0 => 2f32.powi(60),
+                _ if i == back => -(2f32.powi(60)),
+                _ => 1.0,
+            },
             Pattern::Even => rng.f32() * 2.0 - 1.0,
             Pattern::Wide => (rng.f32() - 0.5) * 2f32.powi(rng.i32(-40..40)),
             Pattern::Cancelling => {

@@ -8,7 +8,8 @@
 //! * [`dense`]: the papers' bounds in f64, and a search for small outputs.
 //! * [`outside`]: data from outside the project.
 //! * [`naive`]: bounds that forget rounding, to show that those networks bite.
-//! * [`ask`]: the engine in all its settings; [`truth`]: what refutes its answers.
+//! * [`ask`]: the engine in all its settings; [`truth`]: what refutes its answers; [`trial`]: a
+//!   case in all of them.
 //! * [`passes`]: forward passes in f32, each with its own order of sums.
 //! * [`floats`]: floats that are hard on rounding.
 //! * [`plan`]: seeds and amounts.
@@ -25,4 +26,5 @@ pub mod passes;
 pub mod plan;
 pub mod rational;
 pub mod region;
+pub mod trial;
 pub mod truth;

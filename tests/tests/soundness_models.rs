@@ -8,7 +8,8 @@ use certus_tests::ask::{Engine, Sums, all_options, engine_region, storable};
 use certus_tests::generate::{Case, Kind, affine, case, network};
 use certus_tests::plan::{many, seed};
 use certus_tests::region::{Norm, Region};
-use certus_tests::truth::{Truth, justified, magnitudes};
+use certus_tests::trial::never_refuted;
+use certus_tests::truth::{Truth, magnitudes};
 
 const SEED: u64 = 41;
 
@@ -97,35 +98,6 @@ fn errors_of_the_stored_weights_are_covered() {
     assert!(outside * 4 > nets);
 }
 
-/// Every setting's answer against the truth; gives how many answers there were, and how many
-/// rows without a bound.
-fn check(case: &Case) -> (usize, usize) {
-    let rows: Vec<f32> =
-        [1.0, -1.0].iter().flat_map(|sign| case.spec_row.iter().map(move |c| sign * c)).collect();
-    let row = std::slice::from_ref(&case.spec_row);
-    let truth = Truth::find(&case.net, &case.region, row).expect("not empty");
-    let valid = [truth.least[0], truth.least_negated[0]];
-    let words = pack(&case.net, WeightKind::F32).expect("packs");
-    let mut engine = Engine::new(&words);
-    let spec = Spec::Rows { matrix: &rows, rows: 2 };
-    let (mut answers, mut unbounded) = (0, 0);
-    for options in all_options() {
-        for sums in Sums::ALL {
-            match engine.ask(&engine_region(&case.region), &spec, &options, sums) {
-                Ok(answer) => {
-                    answer.refute(&case.name, &valid, &truth.pre, &(options, sums));
-                    answers += 1;
-                    unbounded += answer.lower.iter().filter(|x| x.is_infinite()).count();
-                }
-                Err(error) => {
-                    assert!(justified(&error, &case.net, &case.region), "{}: {error}", case.name);
-                }
-            }
-        }
-    }
-    (answers, unbounded)
-}
-
 /// A large bias at the end, to which each of many layers adds a small one that does not fit.
 #[test]
 fn deep_chains_of_absorbed_biases() {
@@ -141,7 +113,7 @@ fn deep_chains_of_absorbed_biases() {
                     region: Region::cube(&[200.0], &[201.0]),
                     spec_row: vec![sign],
                 };
-                assert_eq!(check(&case).0, all_options().len() * Sums::ALL.len());
+                assert_eq!(never_refuted(&case).0, all_options().len() * Sums::ALL.len());
             }
         }
     }
@@ -161,7 +133,7 @@ fn enormous_rows() {
             let sign = if rng.bool() { 1.0 } else { -1.0 };
             *c = sign * [f32::MAX, 2f32.powi(127), 1e36, 1e30, 1.0][rng.usize(0..5)];
         }
-        let found = check(&case);
+        let found = never_refuted(&case);
         (answers, unbounded) = (answers + found.0, unbounded + found.1);
     }
     println!("{answers} answers, {unbounded} rows without a bound");
@@ -184,7 +156,7 @@ fn underflow_over_large_regions() {
                 for region in [ball(Norm::L1), ball(Norm::L2), ball(Norm::Linf)] {
                     let name = format!("reach {reach}, weight {weight}, {activation:?}");
                     let net = network(vec![first.clone(), last.clone()]);
-                    answers += check(&Case { name, net, region, spec_row: vec![1.0] }).0;
+                    answers += never_refuted(&Case { name, net, region, spec_row: vec![1.0] }).0;
                 }
             }
         }

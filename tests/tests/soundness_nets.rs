@@ -170,7 +170,9 @@ fn tightness(case: &Case, net: &Network, questions: &Questions, seen: &mut Seen)
         .sum();
     for (found, most) in answer.lower.iter().zip([truth.least[0], truth.least_negated[0]]) {
         let gap = f64::from(most) - f64::from(*found);
-        assert!(gap <= 1e-4 * scale + 1e-30, "{}: gap {gap:e} at scale {scale:e}", case.name);
+        // What products may drop, `num::NEGLIGIBLE` a coefficient and weight, bounds the resolution.
+        let room = 1e-4 * scale + 2f64.powi(-50);
+        assert!(gap <= room, "{}: gap {gap:e} at scale {scale:e}", case.name);
     }
 }
 

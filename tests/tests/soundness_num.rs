@@ -185,10 +185,12 @@ fn sizes_of(x: &[f32]) -> Vec<f32> {
 fn row_sums<const L: usize>(rng: &mut Rng, share: &mut Share) {
     for n in SIZES {
         let depth = sums::depth(n, L);
-        for (kind, other) in Pattern::ALL.into_iter().zip([1, 0, 0, 3, 3, 5, 6]) {
+        for (kind, other) in Pattern::ALL.into_iter().zip([1, 0, 0, 3, 3, 5, 6, 7]) {
             let w = kind.draw(rng, n, L);
             let x = match kind {
-                Pattern::Absorbed | Pattern::Slices | Pattern::Cancelling => vec![1.0; n],
+                Pattern::Absorbed | Pattern::Slices | Pattern::Cancelling | Pattern::Vanishing => {
+                    vec![1.0; n]
+                }
                 _ => Pattern::ALL[other].draw(rng, n, L),
             };
             let rad = sizes_of(&Pattern::Wide.draw(rng, n, L));

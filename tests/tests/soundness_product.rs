@@ -43,7 +43,9 @@ impl Setup {
         let neurons = inner + rng.usize(0..4);
         let weights = match pattern {
             // The terms themselves are the pattern, along the inner index.
-            Pattern::Absorbed | Pattern::Slices | Pattern::Cancelling => vec![1.0; neurons * cols],
+            Pattern::Absorbed | Pattern::Slices | Pattern::Cancelling | Pattern::Vanishing => {
+                vec![1.0; neurons * cols]
+            }
             _ => pattern.draw(rng, neurons * cols, 1),
         };
         let each: Vec<&[f32]> = weights.chunks(cols).collect();

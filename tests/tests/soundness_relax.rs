@@ -210,7 +210,7 @@ fn spans_enclose_on_balls_of_many_inputs() {
                 let center = match pattern {
                     // At the origin only the radius can round.
                     _ if at_origin => vec![0.0; n],
-                    Pattern::Absorbed | Pattern::Cancelling => vec![1.0; n],
+                    Pattern::Absorbed | Pattern::Cancelling | Pattern::Vanishing => vec![1.0; n],
                     _ => Pattern::Wide.draw(&mut rng, n, 4),
                 };
                 let eps = rng.f64() * 2f64.powi(rng.i32(-30..10));
@@ -259,5 +259,48 @@ fn half_rows_are_exact() {
     let room = exact(1e-6) * certus_tests::rational::sum(&size);
     for found in [Portable.dot(layer.row(0), &x), fast.dot(layer.row(0), &x)] {
         assert!(abs(&(exact(found) - dot(&stored, &x))) <= room);
+    }
+}
+
+/// Balls of many inputs whose cut is all that counts: `sum |a_j| d`, in which small terms drown.
+#[test]
+fn cuts_of_many_inputs_round_up() {
+    for n in [3usize, 33, 1025] {
+        for norm in [Norm::L1, Norm::L2] {
+            for sign in [1.0f32, -1.0] {
+                let mut row = vec![sign * 2f32.powi(-26); n];
+                row[0] = sign;
+                let (lo, hi) = (vec![-0.75f32; n], vec![0.75f32; n]);
+                let region = Region::ball(&vec![0.0; n], 1e4, norm).cut(&lo, &hi);
+                let engine = engine_region(&region);
+                let (mut mid, mut rad) = (vec![0.0; n], vec![0.0; n]);
+                engine.enclose(&mut mid, &mut rad);
+                let reach = engine.reach(&Portable, Row::F32(&row), &mid, &rad, true);
+                let sizes: Vec<f32> = row.iter().map(|a| a.abs()).collect();
+                let truth = dot(&sizes, &hi);
+                assert!(compare(reach.below, &truth).is_ge(), "{n} {norm:?}: {reach:?}");
+                assert!(compare(reach.above, &truth).is_ge(), "{n} {norm:?}: {reach:?}");
+            }
+        }
+    }
+}
+
+/// How high lines lie above a middle, rounded away from the activation.
+#[test]
+fn gains_round_outward() {
+    let mut rng = Rng::with_seed(seed(SEED + 4));
+    for _ in 0..many(20_000) {
+        let (lo, hi) = ends(&mut rng);
+        let leak = LEAKS[rng.usize(0..LEAKS.len())];
+        let lower = SLOPES[rng.usize(0..SLOPES.len())];
+        let line = relax(Activation::LeakyRelu(leak), lo, hi, lower);
+        let (z, mid) = (below(&mut rng, 99), below(&mut rng, 99));
+        let (z, mid) =
+            [(z, mid), (z, z), (lo, hi), (0.5 * lo + 0.5 * hi, 0.5 * hi)][rng.usize(0..4)];
+        let (down, up) = line.gains(z, mid);
+        let exactly = |s: f32, t: f32| exact(s) * exact(z) + exact(t) - exact(mid);
+        let what = (leak, lo, hi, lower, z, mid);
+        assert!(compare(down, &exactly(line.slope_lo, line.icpt_lo)).is_le(), "{what:?}");
+        assert!(compare(up, &exactly(line.slope_up, line.icpt_up)).is_ge(), "{what:?}");
     }
 }
