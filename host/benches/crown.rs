@@ -90,10 +90,11 @@ fn bench(net: &str, samples: &str, epsilon: f64, one: f64, all: f64) {
     let words = blob::pack(&network, WeightKind::F32).expect("blob");
     let model = Model::from_words(&words).expect("model");
     let set = dataset::read(Path::new(samples), None).expect("samples");
-    let rows = set.rows.min(BATCH);
+    let rows = BATCH;
     let options = Options::new(Method::Crown);
     let certify = |runner: &mut Runner<'_>, i: usize| -> (Work, bool) {
-        let x = set.row(i);
+        // Fewer samples than a batch are taken again.
+        let x = set.row(i % set.rows);
         let class = runner.predict(x).expect("prediction");
         let region = Region::ball(x, epsilon, Norm::Linf);
         let mut out = Vec::new();
