@@ -99,7 +99,8 @@ pub trait Arithmetic: Sync {
         }
     }
 
-    /// The matrix product; weights below [`NEGLIGIBLE`] may be taken as 0. Rows of `out` are [`Product::width`] apart.
+    /// The matrix product; rows of `out` are [`Product::width`] apart. Weights below [`NEGLIGIBLE`]
+    /// may be taken as 0.
     fn product(&mut self, product: &Product<'_>, out: &mut [f32]);
 }
 
