@@ -5,8 +5,9 @@
 //! For each net: the share certified at epsilon (linf), multiply-adds done and dense, milliseconds
 //! an image on one core, at batch 1 (products spread over the cores) and at batch 32 (all images at
 //! once, one image a core), each with its ratio to the time that the multiply-adds of our products
-//! take in the GEMM crate alone, at 1024 x 1024 x 1024 on as many cores. Times of single images are
-//! medians over rounds, averaged over the images.
+//! take in the GEMM crate alone, at 1024 x 1024 x 1024 on as many cores, measured between the
+//! rounds; the last columns are its G multiply-adds a second. Times of single images are medians
+//! over rounds, averaged over the images.
 
 use std::path::Path;
 use std::time::Instant;
@@ -26,29 +27,36 @@ use rayon::prelude::*;
 /// Images of a batch.
 const BATCH: usize = 32;
 
+/// Rounds at least; the first warms up.
+const ROUNDS: usize = 7;
+
 /// Median of some seconds.
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
 }
 
-/// Multiply-adds a second of the GEMM crate on one core, or on all at once.
-fn gemm_rate(threads: usize) -> f64 {
-    let n = 1024usize;
-    let times = (0..5).map(|_| {
+/// Multiply-adds of one product of the GEMM crate on each core.
+const GEMM: usize = 1024;
+
+/// Seconds that the GEMM crate takes for a product of [`GEMM`] cubed on each of `threads` cores.
+fn gemm(threads: usize) -> f64 {
+    let one = || {
+        let a = Array2::<f32>::from_elem((GEMM, GEMM), 0.5);
+        let b = Array2::<f32>::from_elem((GEMM, GEMM), 0.25);
+        let mut c = Array2::<f32>::zeros((GEMM, GEMM));
         let begun = Instant::now();
-        (0..threads).into_par_iter().for_each(|_| {
-            let a = Array2::<f32>::from_elem((n, n), 0.5);
-            let b = Array2::<f32>::from_elem((n, n), 0.25);
-            let mut c = Array2::<f32>::zeros((n, n));
-            for _ in 0..4 {
-                general_mat_mul(1.0, &a, &b, 0.0, &mut c);
-            }
-            assert_eq!(c[[1, 1]], 128.0);
-        });
+        general_mat_mul(1.0, &a, &b, 0.0, &mut c);
+        assert_eq!(c[[1, 1]], 0.125 * GEMM as f32);
         begun.elapsed().as_secs_f64()
-    });
-    (4 * threads * n * n * n) as f64 / median(times.collect())
+    };
+    // The slowest counts: they run together.
+    (0..threads).into_par_iter().with_max_len(1).map(|_| one()).reduce(|| 0.0, f64::max)
+}
+
+/// Multiply-adds a second, given the seconds of some [`gemm`]s.
+fn rate(threads: usize, seconds: Vec<f64>) -> f64 {
+    (threads * GEMM.pow(3)) as f64 / median(seconds)
 }
 
 fn main() {
@@ -57,15 +65,8 @@ fn main() {
         eprintln!("usage: cargo bench -p certus --bench crown -- NET.onnx SAMPLES.npz EPSILON ..");
         return;
     }
-    let threads = rayon::current_num_threads();
-    let (one, all) = (gemm_rate(1), gemm_rate(threads));
     println!(
-        "GEMM alone: {:.1} G multiply-adds/s on one core, {:.1} on {threads}",
-        one / 1e9,
-        all / 1e9
-    );
-    println!(
-        "{:<24} {:>8} {:>5} {:>9} {:>9} {:>7} {:>9} {:>6} {:>9} {:>6} {:>9} {:>6}",
+        "{:<24} {:>8} {:>5} {:>9} {:>9} {:>7} {:>9} {:>6} {:>9} {:>6} {:>9} {:>6} {:>6} {:>6}",
         "net",
         "epsilon",
         "cert",
@@ -77,15 +78,18 @@ fn main() {
         "batch1 ms",
         "/GEMM",
         "batch ms",
-        "/GEMM"
+        "/GEMM",
+        "G/s 1",
+        "G/s",
     );
     for net in args.chunks_exact(3) {
-        bench(&net[0], &net[1], net[2].parse().expect("epsilon"), one, all);
+        bench(&net[0], &net[1], net[2].parse().expect("epsilon"));
     }
 }
 
 /// One line of the table.
-fn bench(net: &str, samples: &str, epsilon: f64, one: f64, all: f64) {
+fn bench(net: &str, samples: &str, epsilon: f64) {
+    let threads = rayon::current_num_threads();
     let network = import::read(Path::new(net)).expect("net");
     let words = blob::pack(&network, WeightKind::F32).expect("blob");
     let model = Model::from_words(&words).expect("model");
@@ -105,30 +109,32 @@ fn bench(net: &str, samples: &str, epsilon: f64, one: f64, all: f64) {
     };
     let mut work = Work::default();
     let mut certified = 0;
-    // Each image's median over as many rounds as half a second holds, the first not counted.
+    // Each image's median over the rounds, and the GEMM crate's rate between them.
     let single = |parallel: bool| {
         let mut runner = Runner::new(model, parallel);
         let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); rows];
+        let mut alone = Vec::new();
         let mut answers = Vec::new();
         let begun = Instant::now();
-        while rounds[0].len() < 4 || (begun.elapsed().as_secs_f64() < 0.5 && rounds[0].len() < 1000)
-        {
+        while alone.len() < ROUNDS || (begun.elapsed().as_secs_f64() < 0.5 && alone.len() < 1000) {
             answers.clear();
             for (i, times) in rounds.iter_mut().enumerate() {
                 let begun = Instant::now();
                 answers.push(certify(&mut runner, i));
                 times.push(begun.elapsed().as_secs_f64());
             }
+            alone.push(gemm(if parallel { threads } else { 1 }));
         }
         let times = rounds.into_iter().map(|mut times| median(times.split_off(1)));
-        times.zip(answers).map(|(time, (work, ok))| (time, work, ok)).collect::<Vec<_>>()
+        let each = times.zip(answers).map(|(time, (work, ok))| (time, work, ok));
+        (each.collect::<Vec<_>>(), rate(if parallel { threads } else { 1 }, alone))
     };
-    let serial = single(false);
+    let (serial, one) = single(false);
     for (_, w, c) in &serial {
         work += *w;
         certified += usize::from(*c);
     }
-    let parallel = single(true);
+    let (parallel, all) = single(true);
     let batch = |_| {
         let begun = Instant::now();
         (0..rows).into_par_iter().with_max_len(1).for_each_init(
@@ -137,15 +143,16 @@ fn bench(net: &str, samples: &str, epsilon: f64, one: f64, all: f64) {
                 certify(runner, i);
             },
         );
-        begun.elapsed().as_secs_f64() / rows as f64
+        (begun.elapsed().as_secs_f64() / rows as f64, gemm(threads))
     };
-    let batch = median((0..3).map(batch).collect());
+    let (batch, alone): (Vec<f64>, Vec<f64>) = (0..ROUNDS).map(batch).unzip();
+    let (batch, together) = (median(batch), rate(threads, alone));
     let n = rows as f64;
     let products = work.product_macs as f64 / n;
     // Ratios of means: the images differ in work.
     let mean = |each: &[(f64, Work, bool)]| each.iter().map(|e| e.0).sum::<f64>() / n;
     println!(
-        "{:<24} {:>8} {:>5} {:>9.2} {:>9.1} {:>7.1} {:>9.3} {:>6.2} {:>9.3} {:>6.2} {:>9.3} {:>6.2}",
+        "{:<24} {:>8} {:>5} {:>9.2} {:>9.1} {:>7.1} {:>9.3} {:>6.2} {:>9.3} {:>6.2} {:>9.3} {:>6.2} {:>6.1} {:>6.1}",
         Path::new(net).file_stem().unwrap_or_default().to_string_lossy(),
         epsilon,
         format!("{certified}/{rows}"),
@@ -157,6 +164,8 @@ fn bench(net: &str, samples: &str, epsilon: f64, one: f64, all: f64) {
         1e3 * mean(&parallel),
         mean(&parallel) * all / products,
         1e3 * batch,
-        batch * all / products,
+        batch * together / products,
+        one / 1e9,
+        together / 1e9,
     );
 }

@@ -1,12 +1,12 @@
 //! Every rounding primitive against exact rational arithmetic.
 
 use certus::cpu::Fast;
-use certus_engine::bounds::{Arithmetic, Portable};
+use certus_engine::bounds::{Arithmetic, OverBox, Portable};
 use certus_engine::model::Row;
 use certus_engine::num::sums::{self, Lines};
 use certus_engine::num::{
-    ETA, NEGLIGIBLE, U, add_down, add_up, better_lower, down, from_f64_up, gamma, inflate,
-    mul_down, mul_up, sqrt_up, sub_down, sub_up, underflow, up,
+    ETA, NEGLIGIBLE, Rounding, U, add_down, add_up, better_lower, down, from_f64_up, gamma,
+    inflate, mul_down, mul_up, sqrt_up, sub_down, sub_up, underflow, up,
 };
 use certus_tests::floats::{Pattern, SPECIAL, any, partner};
 use certus_tests::plan::{many, seed};
@@ -205,16 +205,19 @@ fn row_sums<const L: usize>(rng: &mut Rng, share: &mut Share) {
             share.check(found.radius, &radius, &radius, depth, n, &what);
             share.check(sums::reach::<L, f32>(&w, &rad), &radius, &radius, depth, n, &what);
             // In f64: as if every rounding were 2^-53.
-            let double = sums::dot_f64::<L, f32>(&w, &x);
+            let (double, found) = sums::box_sums_f64::<L, L, f32>(&w, &x, &rad);
             let room = &size * exact(n as f64 * 2f64.powi(-52));
             assert!(abs(&(exact(double) - &centre)) <= room, "{what:?}");
-            let bound = inflate(found.size, depth, n);
-            for (sum, off) in [
-                Portable.centre(Row::F32(&w), &x, bound),
-                Fast::new(1, false).centre(Row::F32(&w), &x, bound),
-            ] {
+            share.check(found.size, &size, &size, depth, n, &what);
+            share.check(found.radius, &radius, &radius, depth, n, &what);
+            for over in
+                [over_box(&Portable, &w, &x, &rad), over_box(&Fast::new(1, false), &w, &x, &rad)]
+            {
+                let OverBox { centre: sum, error: off, .. } = over;
                 let near = || abs(&(exact(sum) - &centre)) <= exact(off);
                 assert!(!off.is_finite() || near(), "{what:?}: {sum} {off}");
+                assert!(compare(over.size, &size).is_ge(), "{what:?}");
+                assert!(compare(over.radius, &radius).is_ge(), "{what:?}");
             }
             // The upper bounds that the engine derives.
             assert!(compare(inflate(found.size, depth, n), &size).is_ge(), "{what:?}");
@@ -226,6 +229,12 @@ fn row_sums<const L: usize>(rng: &mut Rng, share: &mut Share) {
             relaxed::<L>(rng, &w, kind, share);
         }
     }
+}
+
+/// What a row meets over a box, by one arithmetic.
+fn over_box<A: Arithmetic>(arith: &A, w: &[f32], mid: &[f32], rad: &[f32]) -> OverBox {
+    let rounding = Rounding::new(arith.row_depth(w.len()), w.len());
+    arith.over_box(Row::F32(w), mid, rad, &rounding)
 }
 
 /// The sums of a relaxed row, and its coefficients.

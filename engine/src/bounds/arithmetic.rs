@@ -7,8 +7,8 @@
 use crate::model::{Layer, Row};
 #[cfg(doc)]
 use crate::num::NEGLIGIBLE;
-use crate::num::sums::{self, BoxSums, Lines, RelaxSums};
-use crate::num::{add_up, gamma, mul_up, underflow};
+use crate::num::Rounding;
+use crate::num::sums::{self, Lines, RelaxSums};
 
 /// `out[r][c] (+)= sum_i a[r][i] * W[inner[i]][columns[c]]`.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,19 @@ impl<'a> Product<'a> {
     }
 }
 
+/// What a row meets over a box, roundings included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OverBox {
+    /// Close to `sum w*mid`.
+    pub centre: f32,
+    /// Upper bound of how far it is off.
+    pub error: f32,
+    /// Upper bound of `sum |w|*rad`.
+    pub radius: f32,
+    /// Upper bound of `sum |w*mid|`.
+    pub size: f32,
+}
+
 /// Sums and products with a known number of roundings.
 pub trait Arithmetic: Sync {
     /// Most roundings of a term in the row sums below over `n` entries.
@@ -56,21 +69,15 @@ pub trait Arithmetic: Sync {
     /// and at least as many as what `out` held before passes through.
     fn product_depth(&self, n: usize) -> u32;
 
-    /// [`sums::box_sums`] of a stored row.
-    fn box_sums(&self, row: Row<'_>, mid: &[f32], rad: &[f32]) -> BoxSums;
+    /// What a stored row meets over the box of midpoints and radii; `rounding` is that of
+    /// [`Arithmetic::row_depth`]. A backend that has f64 at hand centres better than a row sum.
+    fn over_box(&self, row: Row<'_>, mid: &[f32], rad: &[f32], rounding: &Rounding) -> OverBox;
 
     /// [`sums::dot`] of a stored row.
     fn dot(&self, row: Row<'_>, x: &[f32]) -> f32;
 
     /// [`sums::reach`] of a stored row.
     fn reach(&self, row: Row<'_>, rad: &[f32]) -> f32;
-
-    /// `sum w*x` and a bound of its error, given `size >= sum |w*x|`. A backend that has f64 at
-    /// hand does better than the row sum.
-    fn centre(&self, row: Row<'_>, x: &[f32], size: f32) -> (f32, f32) {
-        let error = mul_up(gamma(self.row_depth(x.len())), size);
-        (self.dot(row, x), add_up(error, underflow(x.len())))
-    }
 
     /// [`sums::norms`] of a stored row.
     fn norms(&self, row: Row<'_>) -> (f32, f32);
@@ -83,18 +90,20 @@ pub trait Arithmetic: Sync {
         let _ = layer;
     }
 
-    /// Calls `f` on each row of `width` entries with its value; a backend may spread the rows over
-    /// cores.
+    /// Calls `f` with the index of each row of `width` entries, the row and its value; a backend
+    /// may spread the rows over cores. `work` is how many floats one call reads.
     fn each_row(
         &self,
+        work: usize,
         rows: &mut [f32],
         width: usize,
         values: &mut [f32],
-        f: impl Fn(&mut [f32], &mut f32) + Sync,
+        f: impl Fn(usize, &mut [f32], &mut f32) + Sync,
     ) {
+        let _ = work;
         if width > 0 {
-            for (row, value) in rows.chunks_exact_mut(width).zip(values) {
-                f(row, value);
+            for (i, (row, value)) in rows.chunks_exact_mut(width).zip(values).enumerate() {
+                f(i, row, value);
             }
         }
     }
@@ -133,8 +142,14 @@ impl Arithmetic for Portable {
         1 + TILE.trailing_zeros() + n.div_ceil(TILE) as u32
     }
 
-    fn box_sums(&self, row: Row<'_>, mid: &[f32], rad: &[f32]) -> BoxSums {
-        by_element!(row, w => sums::box_sums::<LANES, _>(w, mid, rad))
+    fn over_box(&self, row: Row<'_>, mid: &[f32], rad: &[f32], rounding: &Rounding) -> OverBox {
+        let sums = by_element!(row, w => sums::box_sums::<LANES, _>(w, mid, rad));
+        OverBox {
+            centre: sums.centre,
+            error: rounding.error(sums.size),
+            radius: rounding.inflate(sums.radius),
+            size: rounding.inflate(sums.size),
+        }
     }
 
     fn dot(&self, row: Row<'_>, x: &[f32]) -> f32 {

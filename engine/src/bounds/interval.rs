@@ -18,23 +18,37 @@ pub(super) struct Feed<'a> {
     pub rad: &'a [f32],
 }
 
-/// What is known of a layer's neurons beside their ends; an entry each.
-pub(super) struct Masses<'w> {
-    /// Upper bounds of `|W_i| m + |b_i|`, m the largest magnitudes of the inputs.
-    pub mass: &'w mut [f32],
-    /// Upper bounds of `|W_i| rad`.
-    pub spread: &'w mut [f32],
+/// What is known of a layer's neurons beside their ends: [`Masses::EACH`] floats for each neuron.
+pub(super) struct Masses<'w>(pub &'w mut [f32]);
+
+/// What is known of one neuron.
+#[derive(Clone, Copy)]
+pub(super) struct Mass {
+    /// Upper bound of `|W_i| m + |b_i|`, m the largest magnitudes of the inputs.
+    pub mass: f32,
+    /// Upper bound of `|W_i| rad`.
+    pub spread: f32,
     /// `zc_i`, close to `W_i mid + b_i`.
-    pub centre: &'w mut [f32],
-    /// Upper bounds of how far it is off.
-    pub error: &'w mut [f32],
+    pub centre: f32,
+    /// Upper bound of how far it is off.
+    pub error: f32,
 }
 
 impl Masses<'_> {
-    /// Mass, spread, centre and error of neuron `i`.
-    pub(super) fn of(&self, i: usize) -> [f32; 4] {
-        let at = |x: &[f32]| x.get(i).copied().unwrap_or(f32::INFINITY);
-        [at(self.mass), at(self.spread), at(self.centre), at(self.error)]
+    /// The four of [`Mass`], and the upper end on its way to the [`super::state::State`].
+    pub(super) const EACH: usize = 5;
+
+    /// What is known of neuron `i`.
+    pub(super) fn of(&self, i: usize) -> Mass {
+        match self.0.get(Self::EACH * i..) {
+            Some([mass, spread, centre, error, ..]) => {
+                Mass { mass: *mass, spread: *spread, centre: *centre, error: *error }
+            }
+            _ => {
+                let none = f32::INFINITY;
+                Mass { mass: none, spread: none, centre: none, error: none }
+            }
+        }
     }
 }
 
@@ -64,38 +78,38 @@ pub(super) fn step<A: Arithmetic>(
     }
     // An FPU that flushes reads a subnormal weight as 0.
     let flushed = mul_up(2.0 * ETA, add_up(total, 1.0));
-    let out = masses.mass.iter_mut().zip(masses.spread.iter_mut());
-    let out = out.zip(masses.centre.iter_mut()).zip(masses.error.iter_mut());
-    let ends = lo.iter_mut().zip(hi).zip(out);
-    for (i, (((lo, hi), (((mass, spread), centre), error)), bias)) in
-        ends.zip(layer.bias).enumerate()
-    {
+    let known = masses.0.get_mut(..Masses::EACH * layer.rows).ok_or(Error::Workspace)?;
+    arith.each_row(n, known, Masses::EACH, lo, |i, known, lo| {
         let row = layer.row(i);
-        let sums = arith.box_sums(row, mid, rad);
-        let size = rounding.inflate(sums.size);
-        *spread = rounding.inflate(sums.radius);
-        *mass = add_up(add_up(*spread, size), add_up(bias.abs(), flushed));
+        let bias = layer.bias.get(i).copied().unwrap_or(f32::NAN);
+        let sums = arith.over_box(row, mid, rad, &rounding);
+        let mass = add_up(add_up(sums.radius, sums.size), add_up(bias.abs(), flushed));
+        let centre = sums.centre + bias;
+        // The addition of the bias rounds once.
+        let error = add_up(add_up(sums.error, mul_up(U, mul_up(1.000_001, centre.abs()))), flushed);
+        let reach = match region {
+            Some(region) if !region.is_box() => region.reach(arith, row, mid, rad, true),
+            _ => Reach { below: sums.radius, above: sums.radius },
+        };
+        // Over a ball, `sum |W_ij| |x_j - mid_j|` obeys Hoelder too.
+        let spread = match region {
+            Some(Region::Ball(_)) if reach.below < sums.radius => reach.below,
+            _ => sums.radius,
+        };
+        let off = add_up(error, disturbance(semantics, layer, mass));
+        *lo = sub_down(sub_down(centre, reach.below), off);
+        let hi = -sub_down(sub_down(-centre, reach.above), off);
+        for (slot, value) in known.iter_mut().zip([mass, spread, centre, error, hi]) {
+            *slot = value;
+        }
+    });
+    for (hi, known) in hi.iter_mut().zip(known.chunks_exact(Masses::EACH)) {
+        let [mass, .., end] = known else { return Err(Error::Workspace) };
         // Written so that a NaN is refused.
         if !(*mass < MAGNITUDE_LIMIT) {
             return Err(Error::Magnitude { layer: k });
         }
-        let (sum, lost) = arith.centre(row, mid, size);
-        *centre = sum + bias;
-        // The addition of the bias rounds once.
-        *error = add_up(add_up(lost, mul_up(U, mul_up(1.000_001, centre.abs()))), flushed);
-        let reach = match region {
-            Some(region) if !region.is_box() => region.reach(arith, row, mid, rad, true),
-            _ => Reach { below: *spread, above: *spread },
-        };
-        // Over a ball, `sum |W_ij| |x_j - mid_j|` obeys Hoelder too.
-        if let Some(Region::Ball(_)) = region
-            && reach.below < *spread
-        {
-            *spread = reach.below;
-        }
-        let off = add_up(*error, disturbance(semantics, layer, *mass));
-        *lo = sub_down(sub_down(*centre, reach.below), off);
-        *hi = -sub_down(sub_down(-*centre, reach.above), off);
+        *hi = *end;
     }
     Ok((total, 4 * layer.rows as u64 * n as u64))
 }

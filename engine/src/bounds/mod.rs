@@ -14,7 +14,7 @@ mod state;
 mod walk;
 mod workspace;
 
-pub use arithmetic::{Arithmetic, Portable, Product};
+pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
 pub use propagate::{Bounds, dense_macs, lower_bounds};
 pub use workspace::{Size, StaticWorkspace, Workspace};

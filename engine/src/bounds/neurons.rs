@@ -1,7 +1,7 @@
 //! Back-substitution of the neurons of a layer that the interval step left unstable.
 
 use super::arithmetic::Arithmetic;
-use super::interval::Masses;
+use super::interval::{Mass, Masses};
 use super::propagate::Scratch;
 use super::state::{State, disturbance};
 use super::walk::{Block, Sides};
@@ -101,7 +101,7 @@ impl Task<'_> {
         }
         for ((i, lower), upper) in chosen.iter().zip(lower).zip(upper) {
             let i = *i as usize;
-            let [mass, _, centre, error] = masses.of(i);
+            let Mass { mass, centre, error, .. } = masses.of(i);
             let off = add_up(error, disturbance(self.options.semantics, &self.layer, mass));
             *lower = sub_down(centre, off);
             *upper = sub_down(-centre, off);

@@ -161,12 +161,7 @@ fn carve<'w>(
     let input = (floats.take(inputs)?, floats.take(inputs)?);
     let mid = floats.take(width)?;
     let rad = floats.take(width)?;
-    let masses = Masses {
-        mass: floats.take(width)?,
-        spread: floats.take(width)?,
-        centre: floats.take(width)?,
-        error: floats.take(width)?,
-    };
+    let masses = Masses(floats.take(Masses::EACH * width)?);
     let candidates = indices.take(width)?;
     let sides = if options.method.walks_neurons() { 2 } else { 1 };
     let fit = (floats.0.len() / (2 * width + 2) / sides).min(indices.0.len());
@@ -227,8 +222,8 @@ fn start<A: Arithmetic>(
     let rounding = Rounding::new(arith.row_depth(live.len()), live.len());
     for (r, floor) in (0..take).zip(&mut *block.floor) {
         let row = block.cur.get(r * live.len()..).and_then(|tail| tail.get(..live.len()));
-        let sums = arith.box_sums(Row::F32(row.unwrap_or(&[])), mid, rad);
-        *floor = sub_down(sums.centre, rounding.error(sums.size));
+        let sums = arith.over_box(Row::F32(row.unwrap_or(&[])), mid, rad, &rounding);
+        *floor = sub_down(sums.centre, sums.error);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Options;
 use super::Semantics;
 use super::arithmetic::Arithmetic;
-use super::interval::Masses;
+use super::interval::{Mass, Masses};
 use super::workspace::Arena;
 use crate::model::{Activation, Layer, Model};
 use crate::num::sums::Lines;
@@ -167,7 +167,7 @@ impl<'w> State<'w> {
                     continue;
                 };
                 let slot = from + count;
-                let [mass, _, centre, error] = masses.of(i);
+                let Mass { mass, centre, error, .. } = masses.of(i);
                 let (below, above) = relax::range(layer.activation, l, h);
                 let (m, r) = crate::region::middle(below, above);
                 let (mut gain_lo, mut gain_up) = line.gains(centre, m);
@@ -212,7 +212,7 @@ impl<'w> State<'w> {
         let dropped = mul_up(NEGLIGIBLE, total);
         let live = part(self.live, from, count);
         for (budget, i) in part_mut(self.budget, from, count).iter_mut().zip(live) {
-            let [_, spread, ..] = masses.of(*i as usize);
+            let spread = masses.of(*i as usize).spread;
             *budget = add_up(*budget, add_up(mul_up(g, spread), dropped));
         }
         // Each of the `count` products and sums may lose ETA on a coefficient, which then meets an

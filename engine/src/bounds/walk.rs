@@ -74,12 +74,12 @@ impl<'w> Block<'w> {
         // A row without entries is its floor.
         self.bound.fill(0.0);
         let rows = self.cur.get_mut(..count * self.width).unwrap_or(&mut []);
-        arith.each_row(rows, self.width, self.bound, |row, bound| {
+        arith.each_row(self.width, rows, self.width, self.bound, |_, row, bound| {
             *bound = reach(arith, Row::F32(row)).below;
         });
         if self.sides == Sides::Same {
             let upper = self.bound.get_mut(count..).unwrap_or(&mut []);
-            arith.each_row(rows, self.width, upper, |row, bound| {
+            arith.each_row(self.width, rows, self.width, upper, |_, row, bound| {
                 *bound = reach(arith, Row::F32(row)).above;
             });
         }
@@ -230,13 +230,13 @@ impl<'w> Block<'w> {
             };
             let upper = target.and_then(|target| target.get_mut(..rows * n)).unwrap_or(&mut []);
             let floor = self.floor.get_mut(rows..).unwrap_or(&mut []);
-            arith.each_row(upper, n, floor, |row, floor| {
+            arith.each_row(n, upper, n, floor, |_, row, floor| {
                 *floor = charge.settle(*floor, &arith.relax(row, -1.0, &lines));
             });
         }
         let count = if sides == Sides::Split { 2 * rows } else { rows };
         let lower = self.cur.get_mut(..count * n).unwrap_or(&mut []);
-        arith.each_row(lower, n, self.floor, |row, floor| {
+        arith.each_row(n, lower, n, self.floor, |_, row, floor| {
             *floor = charge.settle(*floor, &arith.relax(row, 1.0, &lines));
         });
     }

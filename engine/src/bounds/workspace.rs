@@ -1,6 +1,7 @@
 //! The caller's memory: how much, and who gets which part.
 
 use super::Method;
+use super::interval::Masses;
 use crate::model::Model;
 
 /// How much memory a call needs.
@@ -16,7 +17,7 @@ impl Size {
     /// Memory for `method` on `model` with blocks of up to `block` neurons (at least 1): the
     /// larger the block, the better matrix products run.
     ///
-    /// `9*neurons + 6*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
+    /// `9*neurons + 7*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
     /// the methods that back-substitute neurons, else `block`; and
     /// `neurons + 3*layers + width + block` indices.
     pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
@@ -28,7 +29,7 @@ impl Size {
         };
         Self {
             floats: PER_NEURON * neurons
-                + 6 * width
+                + (2 + Masses::EACH) * width
                 + 2 * model.inputs()
                 + model.depth()
                 + rows * (2 * width + 2),

@@ -114,6 +114,50 @@ pub fn box_sums<const L: usize, T: Element>(row: &[T], mid: &[f32], rad: &[f32])
     BoxSums { centre, radius, size }
 }
 
+/// [`box_sums`] with its centre in f64 over `D` lanes, D a divisor of L: each product is exact, each
+/// addition rounds by at most `2^-53`.
+#[inline(always)]
+pub fn box_sums_f64<const L: usize, const D: usize, T: Element>(
+    row: &[T],
+    mid: &[f32],
+    rad: &[f32],
+) -> (f64, BoxSums) {
+    #[inline(always)]
+    fn add<const L: usize, const D: usize, T: Element>(
+        centre: &mut [f64; D],
+        sums: &mut [[f32; L]; 2],
+        w: &[T; L],
+        m: &[f32; L],
+        r: &[f32; L],
+    ) {
+        for i in 0..L {
+            let w = w[i].value();
+            sums[0][i] += w.abs() * r[i];
+            sums[1][i] += (w * m[i]).abs();
+        }
+        for part in 0..L / D {
+            for i in 0..D {
+                let at = part * D + i;
+                centre[i] += f64::from(w[at].value()) * f64::from(m[at]);
+            }
+        }
+    }
+    let mut centre = [0.0f64; D];
+    let mut sums = [[0.0f32; L]; 2];
+    let (w, w_rest) = row.as_chunks::<L>();
+    let (m, m_rest) = mid.as_chunks::<L>();
+    let (r, r_rest) = rad.as_chunks::<L>();
+    for ((w, m), r) in w.iter().zip(m).zip(r) {
+        add(&mut centre, &mut sums, w, m, r);
+    }
+    if !w_rest.is_empty() {
+        add(&mut centre, &mut sums, &pad(w_rest), &pad(m_rest), &pad(r_rest));
+    }
+    let [radius, size] = sums.map(tree);
+    let centre = centre.iter().sum::<f64>();
+    (centre, BoxSums { centre: centre as f32, radius, size })
+}
+
 /// `sum w*x`.
 #[inline(always)]
 pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
@@ -154,27 +198,6 @@ pub fn reach<const L: usize, T: Element>(row: &[T], rad: &[f32]) -> f32 {
         add(&mut sum, &pad(w_rest), &pad(r_rest));
     }
     tree(sum)
-}
-
-/// `sum w*x` in f64: each product is exact, each addition rounds by at most `2^-53`.
-#[inline(always)]
-pub fn dot_f64<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f64 {
-    #[inline(always)]
-    fn add<const L: usize, T: Element>(sum: &mut [f64; L], w: &[T; L], x: &[f32; L]) {
-        for i in 0..L {
-            sum[i] += f64::from(w[i].value()) * f64::from(x[i]);
-        }
-    }
-    let mut sum = [0.0f64; L];
-    let (w, w_rest) = row.as_chunks::<L>();
-    let (x, x_rest) = x.as_chunks::<L>();
-    for (w, x) in w.iter().zip(x) {
-        add(&mut sum, w, x);
-    }
-    if !w_rest.is_empty() {
-        add(&mut sum, &pad(w_rest), &pad(x_rest));
-    }
-    sum.iter().sum()
 }
 
 /// `sum w^2` and `max |w|`.
@@ -304,7 +327,8 @@ mod tests {
             assert_eq!(sums, BoxSums { centre: -1.0, radius: 7.0, size: 9.0 });
         }
         assert_eq!(dot::<4, f32>(&w, &m), -1.0);
-        assert_eq!(dot_f64::<4, f32>(&w, &m), -1.0);
+        let expected = BoxSums { centre: -1.0, radius: 7.0, size: 9.0 };
+        assert_eq!(box_sums_f64::<4, 2, f32>(&w, &m, &r), (-1.0, expected));
         assert_eq!(reach::<4, f32>(&w, &r), 7.0);
         assert_eq!(norms::<4, f32>(&w), (15.25, 3.0));
         let h = w.map(f16::from_f32);

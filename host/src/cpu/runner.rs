@@ -17,6 +17,7 @@ const BLOCK: usize = 512;
 pub struct Runner<'m> {
     model: Model<'m>,
     arith: Fast,
+    parallel: bool,
     floats: Vec<f32>,
     indices: Vec<u32>,
 }
@@ -39,6 +40,7 @@ impl<'m> Runner<'m> {
         Self {
             model,
             arith: Fast::new(model.depth(), parallel),
+            parallel,
             floats: vec![0.0; size.floats],
             indices: vec![0; size.indices],
         }
@@ -92,7 +94,10 @@ impl<'m> Runner<'m> {
         out: &mut [f32],
     ) -> Result<bounds::Bounds<'_>, Error> {
         let workspace = Workspace { floats: &mut self.floats, indices: &mut self.indices };
-        lower_bounds(&mut self.arith, &self.model, region, spec, options, workspace, out)
+        let Self { arith, model, .. } = self;
+        let run = || lower_bounds(arith, model, region, spec, options, workspace, out);
+        // Within the pool, the many short parallel loops start without waking a thread each.
+        if self.parallel { rayon::scope(|_| run()) } else { run() }
     }
 
     /// The outputs at `x` in f32, as deployed.
