@@ -205,7 +205,7 @@ impl Arithmetic for Fast {
         if self.parallel && rows * width * p.inner >= PARALLEL_MACS {
             // Split along the longer side: what the parts share is packed by each of them.
             let axis = Axis(usize::from(width > rows));
-            let share = out.len_of(axis).div_ceil(rayon::current_num_threads()).max(8);
+            let share = out.len_of(axis).div_ceil(3 * rayon::current_num_threads()).max(64);
             let parts: Vec<_> = out.axis_chunks_iter_mut(axis, share).enumerate().collect();
             parts.into_par_iter().for_each(|(i, out)| {
                 let part = Slice::from(i * share..i * share + out.len_of(axis));

@@ -12,6 +12,9 @@ use super::Fast;
 /// Neurons of a block: enough for the GEMM to run at speed, little enough for the cache.
 const BLOCK: usize = 512;
 
+/// Models whose layers are all smaller than this stay on one core.
+const PARALLEL_WEIGHTS: usize = 1 << 15;
+
 /// Bounds of one model, with the working memory they need.
 #[derive(Debug)]
 pub struct Runner<'m> {
@@ -34,9 +37,10 @@ pub struct Report {
 }
 
 impl<'m> Runner<'m> {
-    /// For `model`; `parallel` if this is the only runner and may use all cores.
+    /// For `model`; `parallel` if this is the only runner and may use all cores where that pays.
     pub fn new(model: Model<'m>, parallel: bool) -> Self {
         let size = Size::of(&model, Method::Crown, BLOCK.min(model.width()));
+        let parallel = parallel && model.layers().any(|l| l.rows * l.cols >= PARALLEL_WEIGHTS);
         Self {
             model,
             arith: Fast::new(model.depth(), parallel),
