@@ -4,6 +4,7 @@
 //!
 //! * [`bounds`]: output bounds and margins of a network over a region, by interval arithmetic or
 //!   by back-substitution (CROWN, Fast-Lin). Start here.
+//! * [`simplex`]: the distance to the nearest face of a point's linear region.
 //! * [`certificate`]: what a bound proves.
 //! * [`model`]: the model blob, a view over words in flash; [`region`]: sets of inputs;
 //!   [`spec`]: what is asked of the outputs.
@@ -27,4 +28,5 @@ pub mod model;
 pub mod num;
 pub mod region;
 pub mod relax;
+pub mod simplex;
 pub mod spec;

@@ -17,6 +17,17 @@ pub enum Norm {
     Linf,
 }
 
+impl Norm {
+    /// The dual norm: `1/p + 1/q = 1`.
+    pub const fn dual(self) -> Self {
+        match self {
+            Norm::L1 => Norm::Linf,
+            Norm::L2 => Norm::L2,
+            Norm::Linf => Norm::L1,
+        }
+    }
+}
+
 /// A ball `{x : ||x - center||_p <= radius}`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ball<'a> {
@@ -246,25 +257,37 @@ pub(crate) fn middle(lo: f32, hi: f32) -> (f32, f32) {
     (mid, larger(below, above))
 }
 
-/// `||a||_q` rounded up, q dual to `norm`.
-fn dual_norm<A: Arithmetic>(arith: &A, a: Row<'_>, rounding: &Rounding, norm: Norm) -> f32 {
+/// `||a||_q` rounded up, q dual to `norm`; `rounding` is that of the row's sums.
+pub(crate) fn dual_norm<A: Arithmetic>(
+    arith: &A,
+    a: Row<'_>,
+    rounding: &Rounding,
+    norm: Norm,
+) -> f32 {
+    let norms = arith.norms(a);
     match norm {
-        Norm::L1 => arith.norms(a).1,
-        Norm::L2 => sqrt_up(rounding.inflate(arith.norms(a).0)),
-        // The box around the ball is the ball.
-        Norm::Linf => f32::INFINITY,
+        Norm::L1 => norms.largest,
+        Norm::L2 => sqrt_up(rounding.inflate(norms.squares)),
+        Norm::Linf => rounding.inflate(norms.sum),
     }
 }
 
-/// Upper bound of `max sign*a.(x0 - x)` over a ball (l1 or l2) cut by a box.
+/// Upper bound of `max sign*a.(x0 - x)` over a ball cut by a box, `norm` its dual norm of a.
 ///
 /// Splitting `a = p + q` by coordinates of equal sign, the reach is at most
-/// `eps*||p||_q + sum |q_j| D_j`, D_j the way from the centre to the side that `a_j` drives towards
+/// `eps*||p||_q + sum |q_j| D_j`, D_j the way within both from the centre to the side that `a_j` drives towards
 /// (weak duality: p is priced over the ball, q over the box). Any p with `|p_j| <= |a_j|` is valid;
 /// the best has `|p_j| = min(|a_j|, t*D_j)` for l2, where `t = ||p||_2/eps`, and
 /// `|p_j| = min(|a_j|, t)` for l1, where the D_j of the coordinates above t sum to eps. A few steps
 /// towards that t are taken, each evaluated with upward rounding, the best kept.
-fn cut_reach(a: Row<'_>, sign: f32, ball: &Ball<'_>, lo: &[f32], hi: &[f32], norm: f32) -> f32 {
+pub(crate) fn cut_reach(
+    a: Row<'_>,
+    sign: f32,
+    ball: &Ball<'_>,
+    lo: &[f32],
+    hi: &[f32],
+    norm: f32,
+) -> f32 {
     // The box around the ball cuts too.
     let way = |a: f32, x: f32, lo: f32, hi: f32| {
         let way = if a > 0.0 { sub_up(x, lo) } else { sub_up(hi, x) };
@@ -310,7 +333,9 @@ fn cut_reach(a: Row<'_>, sign: f32, ball: &Ball<'_>, lo: &[f32], hi: &[f32], nor
         return f32::INFINITY;
     }
     keep(evaluate(0.0).0);
-    if ball.norm == Norm::L2 {
+    if ball.norm == Norm::Linf {
+        // The box around the ball is the ball.
+    } else if ball.norm == Norm::L2 {
         let mut t = norm / ball.radius;
         for _ in 0..8 {
             let (reach, p_norm, _) = evaluate(t);

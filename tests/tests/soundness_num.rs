@@ -222,10 +222,12 @@ fn row_sums<const L: usize>(rng: &mut Rng, share: &mut Share) {
             // The upper bounds that the engine derives.
             assert!(compare(inflate(found.size, depth, n), &size).is_ge(), "{what:?}");
             assert!(compare(inflate(found.radius, depth, n), &radius).is_ge(), "{what:?}");
-            let (squares, largest) = sums::norms::<L, f32>(&w);
+            let norms = sums::norms::<L, f32>(&w);
             let truth = dot(&w, &w);
-            share.check(squares, &truth, &truth, depth, n, &what);
-            assert_eq!(largest, sw.iter().fold(0.0, |a, b| f32::max(a, *b)), "{what:?}");
+            share.check(norms.squares, &truth, &truth, depth, n, &what);
+            let truth = dot(&sw, &vec![1.0; n]);
+            share.check(norms.sum, &truth, &truth, depth, n, &what);
+            assert_eq!(norms.largest, sw.iter().fold(0.0, |a, b| f32::max(a, *b)), "{what:?}");
             relaxed::<L>(rng, &w, kind, share);
         }
     }

@@ -8,7 +8,7 @@ use crate::model::{Layer, Row};
 #[cfg(doc)]
 use crate::num::NEGLIGIBLE;
 use crate::num::Rounding;
-use crate::num::sums::{self, Lines, RelaxSums};
+use crate::num::sums::{self, Lines, Norms, RelaxSums};
 
 /// `out[r][c] (+)= sum_i a[r][i] * W[inner[i]][columns[c]]`.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ pub trait Arithmetic: Sync {
     fn reach(&self, row: Row<'_>, rad: &[f32]) -> f32;
 
     /// [`sums::norms`] of a stored row.
-    fn norms(&self, row: Row<'_>) -> (f32, f32);
+    fn norms(&self, row: Row<'_>) -> Norms;
 
     /// [`sums::relax`].
     fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums;
@@ -160,7 +160,7 @@ impl Arithmetic for Portable {
         by_element!(row, w => sums::reach::<LANES, _>(w, rad))
     }
 
-    fn norms(&self, row: Row<'_>) -> (f32, f32) {
+    fn norms(&self, row: Row<'_>) -> Norms {
         by_element!(row, w => sums::norms::<LANES, _>(w))
     }
 

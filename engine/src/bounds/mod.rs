@@ -17,6 +17,8 @@ mod workspace;
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
 pub use propagate::{Bounds, dense_macs, lower_bounds};
+pub(crate) use state::disturbance;
+pub(crate) use workspace::Arena;
 pub use workspace::{Size, StaticWorkspace, Workspace};
 
 use crate::region::RegionError;
@@ -160,4 +162,4 @@ impl core::ops::AddAssign for Work {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -228,7 +228,7 @@ impl<'w> State<'w> {
 /// What separates a neuron's computed or original pre-activation from `W x + b` with the stored
 /// weights: `weight_error*mass + bias_error`, and under deployed semantics
 /// `gamma(n + 2)*mass + (n + 2)*ETA`, n the layer's inputs, for any order of its sum.
-pub(super) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) -> f32 {
+pub(crate) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) -> f32 {
     let mut d = if layer.weight_error == 0.0 && layer.bias_error == 0.0 {
         0.0
     } else {

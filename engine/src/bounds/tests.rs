@@ -10,10 +10,10 @@ use crate::region::{Norm, Region};
 use crate::spec::Spec;
 
 /// Rows, columns, activation code, weights, biases.
-type Layer<'a> = (usize, usize, u32, &'a [f32], &'a [f32]);
+pub(crate) type Layer<'a> = (usize, usize, u32, &'a [f32], &'a [f32]);
 
 /// A blob of these layers.
-fn build(layers: &[Layer<'_>]) -> Vec<u32> {
+pub(crate) fn build(layers: &[Layer<'_>]) -> Vec<u32> {
     let mut words = vec![0u32; blob::align(8 + 8 * layers.len())];
     for (k, (rows, cols, code, weights, bias)) in layers.iter().enumerate() {
         let w = words.len();

@@ -95,10 +95,10 @@ impl<const F: usize, const I: usize> Default for StaticWorkspace<F, I> {
 }
 
 /// Hands out parts of a slice; the caller turns `None` into an error.
-pub(super) struct Arena<'w, T>(pub &'w mut [T]);
+pub(crate) struct Arena<'w, T>(pub &'w mut [T]);
 
 impl<'w, T> Arena<'w, T> {
-    pub(super) fn take(&mut self, n: usize) -> Option<&'w mut [T]> {
+    pub(crate) fn take(&mut self, n: usize) -> Option<&'w mut [T]> {
         let (part, rest) = core::mem::take(&mut self.0).split_at_mut_checked(n)?;
         self.0 = rest;
         Some(part)

@@ -160,6 +160,28 @@ pub fn sqrt_up(x: f32) -> f32 {
     f32::INFINITY
 }
 
+/// A lower bound of `a / b`, b being positive; 0 unless a is.
+///
+/// The quotient is only a guess: it is accepted because its product with b, rounded up, does not
+/// exceed a.
+pub fn ratio_down(a: f32, b: f32) -> f32 {
+    if !(a > 0.0) {
+        return 0.0;
+    }
+    let mut ratio = a / b;
+    if ratio == f32::INFINITY {
+        ratio = f32::MAX;
+    }
+    for _ in 0..4 {
+        if ratio > 0.0 && mul_up(ratio, b) <= a {
+            return ratio;
+        }
+        ratio = down(ratio);
+    }
+    // Products that underflow, and whatever is NaN.
+    0.0
+}
+
 /// The f32 at or above a finite non-negative f64, infinite if there is none.
 pub fn from_f64_up(x: f64) -> f32 {
     let y = x as f32;
@@ -221,6 +243,19 @@ mod tests {
         }
         assert!(sqrt_up(0.0) >= 0.0 && sqrt_up(0.0) < 1e-17);
         assert_eq!(sqrt_up(f32::INFINITY), f32::INFINITY);
+    }
+
+    #[test]
+    fn ratio_down_is_below() {
+        for (a, b) in [(1.0f32, 3.0f32), (7e-3, 1.9e4), (1e30, 1e-30), (1.0, 1.0), (5e20, 7e-3)] {
+            let ratio = ratio_down(a, b);
+            assert!(f64::from(ratio) * f64::from(b) <= f64::from(a), "{a} {b}");
+            assert!(ratio >= (a / b).min(f32::MAX) * (1.0 - 4.0 * U), "{a} {b}");
+        }
+        for (a, b) in [(0.0, 1.0), (-1.0, 1.0), (f32::NAN, 1.0), (1.0, f32::NAN), (1e-38, 1.0)] {
+            assert_eq!(ratio_down(a, b), 0.0, "{a} {b}");
+        }
+        assert_eq!(ratio_down(1.0, f32::INFINITY), 0.0);
     }
 
     #[test]

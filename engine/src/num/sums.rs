@@ -179,6 +179,21 @@ pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
     tree(sum)
 }
 
+/// `out += a*w`: one product and one addition for each entry.
+#[inline(always)]
+pub fn add_scaled<const L: usize>(out: &mut [f32], a: f32, w: &[f32]) {
+    let (out, out_rest) = out.as_chunks_mut::<L>();
+    let (w, w_rest) = w.as_chunks::<L>();
+    for (out, w) in out.iter_mut().zip(w) {
+        for i in 0..L {
+            out[i] += a * w[i];
+        }
+    }
+    for (out, w) in out_rest.iter_mut().zip(w_rest) {
+        *out += a * w;
+    }
+}
+
 /// `sum |w|*rad`.
 #[inline(always)]
 pub fn reach<const L: usize, T: Element>(row: &[T], rad: &[f32]) -> f32 {
@@ -200,33 +215,48 @@ pub fn reach<const L: usize, T: Element>(row: &[T], rad: &[f32]) -> f32 {
     tree(sum)
 }
 
-/// `sum w^2` and `max |w|`.
+/// What the norms of a row are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Norms {
+    /// `sum |w|`.
+    pub sum: f32,
+    /// `sum w^2`.
+    pub squares: f32,
+    /// `max |w|`.
+    pub largest: f32,
+}
+
+/// The three norms of a row, in one pass.
 #[inline(always)]
-pub fn norms<const L: usize, T: Element>(row: &[T]) -> (f32, f32) {
+pub fn norms<const L: usize, T: Element>(row: &[T]) -> Norms {
     #[inline(always)]
-    fn add<const L: usize, T: Element>(squares: &mut [f32; L], largest: &mut [f32; L], w: &[T; L]) {
+    fn add<const L: usize, T: Element>(
+        sums: &mut [[f32; L]; 2],
+        largest: &mut [f32; L],
+        w: &[T; L],
+    ) {
         for i in 0..L {
-            let w = w[i].value();
-            squares[i] += w * w;
-            let size = w.abs();
+            let size = w[i].value().abs();
+            sums[0][i] += size;
+            sums[1][i] += size * size;
             largest[i] = if size > largest[i] { size } else { largest[i] };
         }
     }
-    let (mut squares, mut largest) = ([0.0f32; L], [0.0f32; L]);
+    let (mut sums, mut largest) = ([[0.0f32; L]; 2], [0.0f32; L]);
     let (w, rest) = row.as_chunks::<L>();
     for w in w {
-        add(&mut squares, &mut largest, w);
+        add(&mut sums, &mut largest, w);
     }
     if !rest.is_empty() {
-        add(&mut squares, &mut largest, &pad(rest));
+        add(&mut sums, &mut largest, &pad(rest));
     }
-    let squares = tree(squares);
+    let [sum, squares] = sums.map(tree);
     // A NaN vanishes in a maximum, but not in a sum.
-    let mut top = if squares.is_nan() { squares } else { 0.0 };
+    let mut top = if sum.is_nan() { sum } else { 0.0 };
     for size in largest {
         top = if size > top { size } else { top };
     }
-    (squares, top)
+    Norms { sum, squares, largest: top }
 }
 
 /// The two lines of each neuron of a layer, and what a coefficient on it costs.
@@ -330,7 +360,7 @@ mod tests {
         let expected = BoxSums { centre: -1.0, radius: 7.0, size: 9.0 };
         assert_eq!(box_sums_f64::<4, 2, f32>(&w, &m, &r), (-1.0, expected));
         assert_eq!(reach::<4, f32>(&w, &r), 7.0);
-        assert_eq!(norms::<4, f32>(&w), (15.25, 3.0));
+        assert_eq!(norms::<4, f32>(&w), Norms { sum: 7.5, squares: 15.25, largest: 3.0 });
         let h = w.map(f16::from_f32);
         assert_eq!(dot::<4, f16>(&h, &m), -1.0);
     }
@@ -340,8 +370,8 @@ mod tests {
         for at in 0..5 {
             let mut w = [1.0f32; 5];
             w[at] = f32::NAN;
-            let (squares, largest) = norms::<4, f32>(&w);
-            assert!(squares.is_nan() && largest.is_nan(), "{at}");
+            let Norms { sum, squares, largest } = norms::<4, f32>(&w);
+            assert!(sum.is_nan() && squares.is_nan() && largest.is_nan(), "{at}");
             assert!(dot::<4, f32>(&w, &[0.0; 5]).is_nan());
         }
     }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use certus_engine::bounds::{Arithmetic, OverBox, Product};
 use certus_engine::model::Row;
-use certus_engine::num::sums::{self, BoxSums, Element, Lines, RelaxSums};
+use certus_engine::num::sums::{self, BoxSums, Element, Lines, Norms, RelaxSums};
 use certus_engine::num::{ETA, Rounding, U, add_up, mul_up};
 use half::f16;
 use ndarray::linalg::general_mat_mul;
@@ -25,6 +25,9 @@ pub const fn slice(n: usize) -> usize {
     }
 }
 
+/// A product of fewer rows than this does not pay for gathering the weights.
+const FEW_ROWS: usize = 24;
+
 /// Products of fewer multiply-adds than this stay on one core.
 const PARALLEL_MACS: usize = 4 << 20;
 
@@ -37,6 +40,8 @@ const PARALLEL_FLOATS: usize = 1 << 15;
 pub struct Fast {
     arch: pulp::Arch,
     gathered: Vec<Gathered>,
+    /// One row of weights, and what a slice adds to each row of a small product.
+    small: (Vec<f32>, Vec<f32>),
     parallel: bool,
     sliced: bool,
 }
@@ -55,6 +60,7 @@ impl Fast {
         Self {
             arch: pulp::Arch::new(),
             gathered: vec![Gathered::default(); depth],
+            small: Default::default(),
             parallel,
             sliced: is_sliced(),
         }
@@ -80,8 +86,10 @@ macro_rules! dispatch {
 dispatch!(BoxCall<'a; T>(row: &'a [T], mid: &'a [f32], rad: &'a [f32]) -> (f64, BoxSums),
     sums::box_sums_f64::<LANES, { LANES / 2 }, T>(row, mid, rad));
 dispatch!(DotCall<'a; T>(row: &'a [T], x: &'a [f32]) -> f32, sums::dot::<LANES, T>(row, x));
+dispatch!(ScaleCall<'a;>(out: &'a mut [f32], a: f32, w: &'a [f32]) -> (),
+    sums::add_scaled::<LANES>(out, a, w));
 dispatch!(ReachCall<'a; T>(row: &'a [T], rad: &'a [f32]) -> f32, sums::reach::<LANES, T>(row, rad));
-dispatch!(NormCall<'a; T>(row: &'a [T]) -> (f32, f32), sums::norms::<LANES, T>(row));
+dispatch!(NormCall<'a; T>(row: &'a [T]) -> Norms, sums::norms::<LANES, T>(row));
 dispatch!(RelaxCall<'a;>(row: &'a mut [f32], sign: f32, lines: &'a Lines<'a>) -> RelaxSums,
     sums::relax::<LANES>(row, sign, lines));
 
@@ -131,7 +139,7 @@ impl Arithmetic for Fast {
         }
     }
 
-    fn norms(&self, row: Row<'_>) -> (f32, f32) {
+    fn norms(&self, row: Row<'_>) -> Norms {
         match row {
             Row::F32(row) => self.arch.dispatch(NormCall { row }),
             Row::F16(row) => self.arch.dispatch(NormCall::<f16> { row }),
@@ -192,6 +200,9 @@ impl Arithmetic for Fast {
             return;
         }
         let gathered = &mut self.gathered[p.layer];
+        if rows < FEW_ROWS && !gathered.fresh {
+            return self.small_product(p, out);
+        }
         if !gathered.fresh {
             gather(p, &mut gathered.weights, self.parallel);
             gathered.fresh = true;
@@ -219,6 +230,33 @@ impl Arithmetic for Fast {
             });
         } else {
             sliced_product(a, weights, out, p.accumulate);
+        }
+    }
+}
+
+impl Fast {
+    /// The product of a few rows: the weights are read once and not kept. In slices, as
+    /// [`sliced_product`], so that [`Arithmetic::product_depth`] holds.
+    fn small_product(&mut self, p: &Product<'_>, out: &mut [f32]) {
+        let width = p.width();
+        let (row, sums) = &mut self.small;
+        row.resize(width, 0.0);
+        if !p.accumulate {
+            out.fill(0.0);
+        }
+        for (part, live) in p.range().chunks(slice(p.inner)).enumerate() {
+            sums.clear();
+            sums.resize(p.rows * width, 0.0);
+            for (i, neuron) in live.iter().enumerate() {
+                p.weights.row(*neuron as usize).gather(p.columns, row);
+                let a = p.a.iter().skip(part * slice(p.inner) + i).step_by(p.stride);
+                for (sums, a) in sums.chunks_exact_mut(width).zip(a) {
+                    self.arch.dispatch(ScaleCall { out: sums, a: *a, w: row });
+                }
+            }
+            for (out, sum) in out.iter_mut().zip(&*sums) {
+                *out += sum;
+            }
         }
     }
 }

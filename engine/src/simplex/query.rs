@@ -1,0 +1,148 @@
+//! What is asked of the simplex certificate, and the memory it takes.
+
+use super::chain::Chain;
+use crate::bounds::{Arena, Error, Semantics, Size, Workspace};
+use crate::model::{Activation, Layer, Model};
+use crate::region::{Norm, Region, RegionError};
+use crate::spec::Spec;
+
+/// A point, and what its distances are measured by.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// The point u.
+    pub x: &'a [f32],
+    /// The norm of distances.
+    pub norm: Norm,
+    /// The box `[lo, hi]` that all inputs lie in, u too, if there is one.
+    pub clip: Option<(&'a [f32], &'a [f32])>,
+    /// Rows that shall stay positive: usually the margins of the class.
+    pub spec: Spec<'a>,
+    /// Which network is meant.
+    pub semantics: Semantics,
+    /// Upper bounds of the dual norms of the first layer's rows, where they are known from before
+    /// ([`first_rates`](super::first_rates)).
+    pub rates: Option<&'a [f32]>,
+}
+
+/// Three slices for what feeds a layer.
+pub(super) fn fed(pool: &mut [f32], width: usize) -> Option<[&mut [f32]; 3]> {
+    let (x, rest) = pool.split_at_mut_checked(width)?;
+    let (rate, rest) = rest.split_at_mut_checked(width)?;
+    Some([x, rate, rest.get_mut(..width)?])
+}
+
+impl<'a> Query<'a> {
+    /// The margins of `class` at `x`, without a box, in real semantics.
+    pub const fn margins(x: &'a [f32], norm: Norm, class: usize) -> Self {
+        let spec = Spec::Margins { class };
+        Self { x, norm, clip: None, spec, semantics: Semantics::Real, rates: None }
+    }
+
+    /// # Errors
+    /// A point, a box or a specification that does not fit the model.
+    pub(super) fn check(&self, model: &Model<'_>) -> Result<(), Error> {
+        Region::ball(self.x, 0.0, self.norm).check(model.inputs())?;
+        if let Some((lo, hi)) = self.clip {
+            Region::Box { lo, hi }.check(model.inputs())?;
+            let mut ends = self.x.iter().zip(lo.iter().zip(hi));
+            if let Some(i) = ends.position(|(x, (lo, hi))| !(lo <= x && x <= hi)) {
+                return Err(Error::Region(RegionError::Empty(i)));
+            }
+        }
+        let rates = self.rates.is_none_or(|rates| rates.len() == model.rows(0));
+        if !self.spec.fits(model.outputs()) || !rates { Err(Error::Spec) } else { Ok(()) }
+    }
+
+    /// Layer `k`, without an activation at the end that keeps the order of the outputs.
+    pub(super) fn layer<'m>(&self, model: &Model<'m>, k: usize) -> Option<Layer<'m>> {
+        let mut layer = model.layer(k)?;
+        if k + 1 == model.depth() && matches!(self.spec, Spec::Margins { .. }) {
+            layer.activation = Activation::Identity;
+        }
+        Some(layer)
+    }
+
+    /// Coordinate `j` cut by the box.
+    pub(super) fn cut(&self, j: usize, x: f32) -> f32 {
+        let Some((lo, hi)) = self.clip else { return x };
+        let (lo, hi) = (lo.get(j).copied(), hi.get(j).copied());
+        match (lo, hi) {
+            (Some(lo), _) if x < lo => lo,
+            (_, Some(hi)) if x > hi => hi,
+            _ => x,
+        }
+    }
+
+    /// Coefficient of output `j` in row `row`; the row after the last margin is the class's output.
+    pub(super) fn coefficient(&self, row: usize, j: usize, outputs: usize) -> f32 {
+        self.spec.coefficient(row, j, outputs)
+    }
+
+    /// Rows of the specification. Where outputs are cut off at 0, `f_c - f_j > 0` holds if and only
+    /// if both `z_c - z_j > 0` and `z_c > 0`: one row more.
+    pub(super) fn rows(&self, model: &Model<'_>) -> usize {
+        let last = model.layer(model.depth().saturating_sub(1)).map(|layer| layer.activation);
+        let cut =
+            matches!(last, Some(Activation::Relu)) || last == Some(Activation::LeakyRelu(0.0));
+        let own = cut && matches!(self.spec, Spec::Margins { .. });
+        self.spec.count(model.outputs()) + usize::from(own)
+    }
+}
+
+/// Working memory beside the [`Chain`].
+pub(super) struct Scratch<'w> {
+    /// How near each neuron of a layer can be; infinite where there is nothing to do.
+    pub keys: &'w mut [f32],
+    /// Rows of coefficients, or what feeds a layer.
+    pub pool: &'w mut [f32],
+    /// Values of the rows at the point.
+    pub value: &'w mut [f32],
+    /// How far they may be off.
+    pub off: &'w mut [f32],
+    /// What a unit of distance may add.
+    pub slope: &'w mut [f32],
+    /// What the rows belong to; its length is the block's capacity.
+    pub index: &'w mut [u32],
+}
+
+/// Memory for the simplex certificate of `model` with blocks of up to `block` rows (at least 1).
+///
+/// `4*neurons + width + max(3*width, 2*block*width) + 3*block` floats and
+/// `neurons + 2*layers + block` indices.
+pub const fn size(model: &Model<'_>, block: usize) -> Size {
+    let block = if block == 0 { 1 } else { block };
+    let (neurons, width) = (model.neurons(), model.width());
+    let pool = if block == 1 { 3 * width } else { 2 * block * width };
+    Size {
+        floats: 4 * neurons + width + pool + 3 * block,
+        indices: neurons + 2 * model.depth() + block,
+    }
+}
+
+/// Multiply-adds that computing the function of every neuron and every row densely takes.
+pub(super) fn dense_macs(model: &Model<'_>, query: &Query<'_>) -> u64 {
+    let through: usize = model.layers().skip(1).map(|layer| layer.rows * layer.cols).sum();
+    let rows = query.rows(model) * model.outputs();
+    ((through + rows) * model.inputs()) as u64
+}
+
+/// Splits the workspace; what is left after the fixed parts becomes the block.
+pub(super) fn carve<'w>(
+    model: &Model<'_>,
+    workspace: Workspace<'w>,
+) -> Option<(Chain<'w>, Scratch<'w>)> {
+    let mut floats = Arena(workspace.floats);
+    let mut indices = Arena(workspace.indices);
+    let width = model.width();
+    let chain = Chain::new(model, &mut floats, &mut indices)?;
+    let keys = floats.take(width)?;
+    let fit = (floats.0.len() / (2 * width + 3)).clamp(1, width.max(1));
+    let block = fit.min(indices.0.len());
+    if block == 0 {
+        return None;
+    }
+    let (value, off, slope) = (floats.take(block)?, floats.take(block)?, floats.take(block)?);
+    let pool = floats.take((3 * width).max(2 * block * width))?;
+    let index = indices.take(block)?;
+    Some((chain, Scratch { keys, pool, value, off, slope, index }))
+}
