@@ -4,9 +4,10 @@ use super::query::Query;
 use crate::bounds::{Arena, Arithmetic, Error, Semantics, disturbance};
 use crate::model::{Activation, Layer, Model};
 use crate::num::{
-    ETA, MAGNITUDE_LIMIT, NEGLIGIBLE, Rounding, U, add_up, gamma, mul_up, ratio_down, sub_down,
+    ETA, MAGNITUDE_LIMIT, NEGLIGIBLE, Rounding, U, add_up, gamma, mul_up, ratio_down, sqrt_up,
+    sub_down,
 };
-use crate::region::dual_norm;
+use crate::region::{Norm, dual_norm};
 
 /// Arrays over all neurons, a part for each layer. Once a layer is [settled](Chain::settle), its
 /// part has one entry per *live* neuron: one whose activation is not 0 around the point.
@@ -22,6 +23,17 @@ pub(super) struct Chain<'w> {
     live: &'w mut [u32],
     offset: &'w mut [u32],
     count: &'w mut [u32],
+    /// Of the activations last settled, or of the inputs.
+    span: Span,
+}
+
+/// How far a vector of activations moves, as a whole.
+#[derive(Clone, Copy)]
+struct Span {
+    /// Within a distance r, by at most `rate*r` in the Euclidean norm, beside its error.
+    rate: f32,
+    /// Upper bound of the Euclidean norm of its error at the point.
+    error: f32,
 }
 
 /// What feeds a layer: activations at the point, and how they move.
@@ -62,6 +74,16 @@ fn part<T>(slice: &[T], from: usize, len: usize) -> &[T] {
     slice.get(from..).and_then(|tail| tail.get(..len)).unwrap_or(&[])
 }
 
+/// An upper bound of a Euclidean norm.
+fn euclid(x: &[f32]) -> f32 {
+    sqrt_up(x.iter().fold(0.0, |sum, x| add_up(sum, mul_up(*x, *x))))
+}
+
+/// The smaller of two upper bounds; `b` counts only if it is a number.
+fn smaller(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
+}
+
 fn at(slice: &[u32], k: usize) -> usize {
     slice.get(k).copied().unwrap_or(0) as usize
 }
@@ -97,7 +119,10 @@ impl<'w> Chain<'w> {
         indices: &mut Arena<'w, u32>,
     ) -> Option<Self> {
         let n = model.neurons();
+        // Set when the first layer is computed.
+        let span = Span { rate: f32::INFINITY, error: f32::INFINITY };
         let chain = Self {
+            span,
             z: floats.take(n)?,
             error: floats.take(n)?,
             rate: floats.take(n)?,
@@ -153,6 +178,12 @@ impl<'w> Chain<'w> {
         let rates = fed.rate.map_or(n as f32, total);
         let errors = total(fed.error);
         let moves = own_rate(query.semantics, layer);
+        if fed.rate.is_none() {
+            // `||x - u||_2 <= sqrt(n) ||x - u||_inf`, and at most the other two norms.
+            let rate = if query.norm == Norm::Linf { sqrt_up(n as f32) } else { 1.0 };
+            self.span = Span { rate, error: 0.0 };
+        }
+        let span = self.span;
         // A flushed weight is read as 0; one below NEGLIGIBLE may be dropped by a product.
         let flushed = mul_up(2.0 * ETA, add_up(total(fed.x), add_up(errors, 1.0)));
         let dropped = mul_up(NEGLIGIBLE, errors);
@@ -163,16 +194,21 @@ impl<'w> Chain<'w> {
         for (i, ((((z, error), (rate, own)), bias), key)) in neurons.enumerate() {
             let row = layer.row(i);
             let over = arith.over_box(row, fed.x, fed.rate.unwrap_or(fed.x), &rounding);
-            let fast = match (fed.rate, query.rates) {
+            let mut fast = match (fed.rate, &query.known) {
                 (Some(_), _) => over.radius,
-                (None, Some(rates)) => rates.get(i).copied().unwrap_or(f32::NAN),
+                (None, Some(known)) => known.first.get(i).copied().unwrap_or(f32::NAN),
                 (None, None) => dual_norm(arith, row, &rounding, query.norm),
             };
-            let carried = if fed.error.is_empty() {
+            let mut carried = if fed.error.is_empty() {
                 0.0
             } else {
                 rounding.inflate(arith.reach(row, fed.error))
             };
+            if let Some(norm) = query.known.and_then(|known| known.rows.get(from + i).copied()) {
+                // Cauchy and Schwarz, for all moves at once.
+                fast = smaller(fast, mul_up(norm, span.rate));
+                carried = smaller(carried, mul_up(norm, span.error));
+            }
             *z = over.centre + bias;
             // The sum with the bias rounds once.
             let sum = mul_up(U, mul_up(1.000_001, z.abs()));
@@ -206,6 +242,23 @@ impl<'w> Chain<'w> {
                 };
             }
         }
+        let norms = query.known.and_then(|known| {
+            let rows = known.rows.get(from..from + layer.rows)?;
+            Some((known.spectral.get(k).copied()?, euclid(rows)))
+        });
+        self.span = match norms {
+            // The layer's own moves are `moves |W_i| |a - a^|` a row; what else a row is charged
+            // is small and the same for all.
+            Some((spectral, frobenius)) => {
+                let widest = add_up(spectral, mul_up(moves, frobenius));
+                let rest = mul_up(sqrt_up(layer.rows as f32), dropped_rate);
+                Span {
+                    rate: add_up(mul_up(widest, span.rate), rest),
+                    error: mul_up(spectral, span.error),
+                }
+            }
+            None => Span { rate: f32::INFINITY, error: f32::INFINITY },
+        };
         Ok(())
     }
 
@@ -220,7 +273,7 @@ impl<'w> Chain<'w> {
     ) -> Option<()> {
         let from = at(self.offset, k);
         let mut count = 0;
-        let fed = fed_x.iter_mut().zip(fed_rate).zip(fed_error);
+        let fed = fed_x.iter_mut().zip(&mut *fed_rate).zip(&mut *fed_error);
         for (i, ((fed_x, fed_rate), fed_error)) in fed.enumerate().take(layer.rows) {
             let z = *self.z.get(from + i)?;
             let (error, rate) = (*self.error.get(from + i)?, *self.rate.get(from + i)?);
@@ -250,6 +303,13 @@ impl<'w> Chain<'w> {
             count += 1;
         }
         *self.count.get_mut(k)? = count as u32;
+        // No activation is steeper than 1; a deployed leaky product rounds.
+        let own = euclid(part(self.own, from, count));
+        let rate = mul_up(self.span.rate, 1.0 + 4.0 * U);
+        self.span = Span {
+            rate: smaller(rate, euclid(fed_rate)),
+            error: smaller(add_up(self.span.error, own), euclid(fed_error)),
+        };
         Some(())
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 mod violation;
 
 pub use nearest::{Face, Nearest};
-pub use query::{Query, size};
+pub use query::{Known, Query, size};
 pub use violation::{Violation, nearest_violation};
 
 use crate::bounds::{Arithmetic, Error, Work, Workspace};
@@ -152,12 +152,22 @@ fn compute<A: Arithmetic>(
     Ok(())
 }
 
-/// Upper bounds of `||W_i||_q` for the first layer's rows, q dual to `norm`: what a [`Query`] of
-/// any point of the model may be given, to save a pass over them.
+/// Upper bounds of `||W_0,i||_q` for the first layer's rows, q dual to `norm`: [`Known::first`].
 pub fn first_rates<A: Arithmetic>(arith: &A, model: &Model<'_>, norm: Norm, out: &mut [f32]) {
     let Some(layer) = model.layer(0) else { return };
     let rounding = Rounding::new(arith.row_depth(layer.cols), layer.cols);
     for (i, out) in out.iter_mut().enumerate() {
         *out = dual_norm(arith, layer.row(i), &rounding, norm);
+    }
+}
+
+/// Upper bounds of `||W_k,i||_2` for all rows, layer after layer: [`Known::rows`].
+pub fn row_norms<A: Arithmetic>(arith: &A, model: &Model<'_>, out: &mut [f32]) {
+    let mut out = out.iter_mut();
+    for layer in model.layers() {
+        let rounding = Rounding::new(arith.row_depth(layer.cols), layer.cols);
+        for (i, out) in (0..layer.rows).zip(&mut out) {
+            *out = dual_norm(arith, layer.row(i), &rounding, Norm::L2);
+        }
     }
 }

@@ -19,9 +19,20 @@ pub struct Query<'a> {
     pub spec: Spec<'a>,
     /// Which network is meant.
     pub semantics: Semantics,
-    /// Upper bounds of the dual norms of the first layer's rows, where they are known from before
-    /// ([`first_rates`](super::first_rates)).
-    pub rates: Option<&'a [f32]>,
+    /// What is known of the model's weights from before.
+    pub known: Option<Known<'a>>,
+}
+
+/// Norms of a model's weights: the same for every point, they save passes over the weights, and in
+/// deep networks most of the rows that would be walked. All are upper bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// `||W_0,i||_q` for the first layer's rows, q dual to the query's norm: [`super::first_rates`].
+    pub first: &'a [f32],
+    /// `||W_k,i||_2` for all rows of all layers: [`super::row_norms`].
+    pub rows: &'a [f32],
+    /// `||W_k||_2` for each layer.
+    pub spectral: &'a [f32],
 }
 
 /// Three slices for what feeds a layer.
@@ -35,7 +46,7 @@ impl<'a> Query<'a> {
     /// The margins of `class` at `x`, without a box, in real semantics.
     pub const fn margins(x: &'a [f32], norm: Norm, class: usize) -> Self {
         let spec = Spec::Margins { class };
-        Self { x, norm, clip: None, spec, semantics: Semantics::Real, rates: None }
+        Self { x, norm, clip: None, spec, semantics: Semantics::Real, known: None }
     }
 
     /// # Errors
@@ -49,8 +60,12 @@ impl<'a> Query<'a> {
                 return Err(Error::Region(RegionError::Empty(i)));
             }
         }
-        let rates = self.rates.is_none_or(|rates| rates.len() == model.rows(0));
-        if !self.spec.fits(model.outputs()) || !rates { Err(Error::Spec) } else { Ok(()) }
+        let known = self.known.is_none_or(|known| {
+            known.first.len() == model.rows(0)
+                && known.rows.len() == model.neurons()
+                && known.spectral.len() == model.depth()
+        });
+        if !self.spec.fits(model.outputs()) || !known { Err(Error::Spec) } else { Ok(()) }
     }
 
     /// Layer `k`, without an activation at the end that keeps the order of the outputs.

@@ -5,6 +5,7 @@ use certus_engine::bounds::{
 };
 use certus_engine::model::Model;
 use certus_engine::region::Region;
+use certus_engine::simplex::{self, Query, Simplex, Violation, nearest_violation};
 use certus_engine::spec::Spec;
 
 use super::Fast;
@@ -23,7 +24,12 @@ pub struct Runner<'m> {
     parallel: bool,
     floats: Vec<f32>,
     indices: Vec<u32>,
+    /// Coefficients of the nearest decision that it found last.
+    nearest: Vec<f32>,
 }
+
+/// Rows of a block of the simplex certificate.
+const FEW: usize = 32;
 
 /// Bounds with what was known on the way.
 #[derive(Clone, Debug)]
@@ -47,6 +53,7 @@ impl<'m> Runner<'m> {
             parallel,
             floats: vec![0.0; size.floats],
             indices: vec![0; size.indices],
+            nearest: vec![0.0; model.inputs()],
         }
     }
 
@@ -102,6 +109,38 @@ impl<'m> Runner<'m> {
         let run = || lower_bounds(arith, model, region, spec, options, workspace, out);
         // Within the pool, the many short parallel loops start without waking a thread each.
         if self.parallel { rayon::scope(|_| run()) } else { run() }
+    }
+
+    /// The simplex certificate with the `K` nearest facets and decisions, see
+    /// [`certus_engine::simplex::simplex`].
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn simplex<const K: usize>(&mut self, query: &Query<'_>) -> Result<Simplex<K>, Error> {
+        let Self { model, arith, floats, indices, nearest, .. } = self;
+        // No more than it can use: how rows fall into blocks steers the work.
+        let size = simplex::size(model, FEW.min(model.width()));
+        let floats = &mut floats[..size.floats];
+        let workspace = Workspace { floats, indices };
+        simplex::simplex(arith, model, query, workspace, nearest)
+    }
+
+    /// The nearest violation by what [`Runner::simplex`] found last for the same query, with the
+    /// point itself.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn nearest_violation<const K: usize>(
+        &mut self,
+        query: &Query<'_>,
+        found: &Simplex<K>,
+    ) -> Result<Option<(Violation, Vec<f32>)>, Error> {
+        let Self { model, arith, floats, indices, nearest, .. } = self;
+        let mut point = vec![0.0; model.inputs()];
+        let workspace = Workspace { floats, indices };
+        let violation =
+            nearest_violation(arith, model, query, nearest, found.value, workspace, &mut point)?;
+        Ok(violation.map(|violation| (violation, point)))
     }
 
     /// The outputs at `x` in f32, as deployed.
