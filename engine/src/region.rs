@@ -275,11 +275,13 @@ pub(crate) fn dual_norm<A: Arithmetic>(
 /// Upper bound of `max sign*a.(x0 - x)` over a ball cut by a box, `norm` its dual norm of a.
 ///
 /// Splitting `a = p + q` by coordinates of equal sign, the reach is at most
-/// `eps*||p||_q + sum |q_j| D_j`, D_j the way within both from the centre to the side that `a_j` drives towards
-/// (weak duality: p is priced over the ball, q over the box). Any p with `|p_j| <= |a_j|` is valid;
-/// the best has `|p_j| = min(|a_j|, t*D_j)` for l2, where `t = ||p||_2/eps`, and
-/// `|p_j| = min(|a_j|, t)` for l1, where the D_j of the coordinates above t sum to eps. A few steps
-/// towards that t are taken, each evaluated with upward rounding, the best kept.
+/// `eps*||p||_q + sum |q_j| D_j`, D_j the way within both from the centre to the side that `a_j`
+/// drives towards (weak duality: p is priced over the ball, q over the box). Any p with
+/// `|p_j| <= |a_j|` is valid; the best has `|p_j| = min(|a_j|, t*D_j)` for l2, where
+/// `t = ||p||_2/eps`, and `|p_j| = min(|a_j|, t)` for l1, where the D_j of the coordinates above t
+/// sum to eps. Some steps towards that t are taken, each evaluated with upward rounding, the best
+/// kept; for l2 they solve for t with the coordinates limited now, of which there are only more at
+/// the solution.
 pub(crate) fn cut_reach(
     a: Row<'_>,
     sign: f32,
@@ -301,9 +303,10 @@ pub(crate) fn cut_reach(
     };
     let n = ball.center.len();
     let rounding = Rounding::new(n as u32 + 1, n);
-    // Reach for one t, with what steers the search: ||p|| (l2) or the ways beyond t (l1).
+    // Reach for one t, with what steers the search: the next t (l2) or the ways beyond t (l1).
     let evaluate = |t: f32| {
         let (mut squares, mut rest, mut beyond) = (0.0f32, 0.0f32, 0.0f32);
+        let (mut free, mut limited) = (0.0f32, 0.0f32);
         for (j, (x, (lo, hi))) in ball.center.iter().zip(lo.iter().zip(hi)).enumerate() {
             let size = a.get(j).abs();
             let d = way(sign * a.get(j), *x, *lo, *hi);
@@ -314,6 +317,9 @@ pub(crate) fn cut_reach(
             if p < size {
                 rest += sub_up(size, p) * d;
                 beyond += d;
+                limited += d * d;
+            } else {
+                free += p * p;
             }
         }
         let rest = rounding.inflate(rest);
@@ -321,7 +327,11 @@ pub(crate) fn cut_reach(
             Norm::L2 if t > 0.0 => sqrt_up(rounding.inflate(squares)),
             _ => t,
         };
-        (add_up(mul_up(ball.radius, p_norm), rest), p_norm, beyond)
+        let steer = match ball.norm {
+            Norm::L2 => libm::sqrtf(free / (ball.radius * ball.radius - limited)),
+            _ => beyond,
+        };
+        (add_up(mul_up(ball.radius, p_norm), rest), steer)
     };
     let mut best = f32::INFINITY;
     let mut keep = |reach: f32| {
@@ -337,16 +347,20 @@ pub(crate) fn cut_reach(
         // The box around the ball is the ball.
     } else if ball.norm == Norm::L2 {
         let mut t = norm / ball.radius;
-        for _ in 0..8 {
-            let (reach, p_norm, _) = evaluate(t);
+        for _ in 0..12 {
+            let (reach, next) = evaluate(t);
             keep(reach);
-            t = p_norm / ball.radius;
+            // No more coordinates are limited, or all are.
+            if !(next < t) {
+                break;
+            }
+            t = next;
         }
     } else {
         let (mut low, mut high) = (0.0, up(norm));
         for _ in 0..14 {
             let t = 0.5 * (low + high);
-            let (reach, _, beyond) = evaluate(t);
+            let (reach, beyond) = evaluate(t);
             keep(reach);
             if beyond > ball.radius {
                 low = t;

@@ -9,6 +9,10 @@ use crate::num::{
 };
 use crate::region::{Norm, dual_norm};
 
+/// A neuron whose rate is at most this counts as constant, where rounding leaves its side open: the
+/// norm of a row of zeros is not 0 once underflow is allowed for.
+const CONSTANT: f32 = 1.0 / (1u64 << 50) as f32;
+
 /// Arrays over all neurons, a part for each layer. Once a layer is [settled](Chain::settle), its
 /// part has one entry per *live* neuron: one whose activation is not 0 around the point.
 pub(super) struct Chain<'w> {
@@ -226,7 +230,7 @@ impl<'w> Chain<'w> {
                 Activation::LeakyRelu(leak) => leak < 1.0,
             };
             let sure = z.abs() > *error;
-            if bends && !sure && fast <= NEGLIGIBLE {
+            if bends && !sure && fast <= CONSTANT {
                 // As good as constant, and as good as 0: on whichever side it is, its activation
                 // differs from its pre-activation by no more than that is large.
                 let size = add_up(z.abs(), add_up(*error, 4.0 * ETA));

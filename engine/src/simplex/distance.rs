@@ -15,8 +15,8 @@ pub(super) struct Row<'a> {
     pub slope: f32,
 }
 
-/// Steps of the search for a distance within a box.
-const STEPS: usize = 24;
+/// Bisections of the search for a distance within a box, from a factor of 2 on.
+const STEPS: usize = 20;
 
 /// Lower bound of the distance at which the row can reach 0, or `limit` where it is at least that.
 ///
@@ -56,11 +56,14 @@ pub(super) fn distance<A: Arithmetic>(
     if beyond(far) {
         return f32::INFINITY;
     }
-    let mut high = if limit < far { limit } else { far };
-    if beyond(high) {
-        return high;
+    if limit < far && beyond(limit) {
+        return limit;
     }
-    let mut low = free;
+    // Whatever the limit is, the same numbers are tried.
+    let (mut low, mut high) = (free, 2.0 * free);
+    while high < far && beyond(high) {
+        (low, high) = (high, 2.0 * high);
+    }
     for _ in 0..STEPS {
         let middle = 0.5 * low + 0.5 * high;
         if !(low < middle && middle < high) {
