@@ -1,4 +1,4 @@
-"""Make the example's files: digits.onnx, digits.npz, pendulum.onnx, pendulum.npy.
+"""Make the example's files: digits, pendulum and plane, each a network and its samples.
 
     pip install numpy scikit-learn
     python train.py [--out DIR]
@@ -31,6 +31,11 @@ TORQUE_LIMIT = 2.0  # N m
 TICK = 0.02  # s, torque constant in between
 GRID = (0.5, 1.2)  # start states: |theta| <= 0.5 rad, |omega| <= 1.2 rad/s
 REACH = (0.9, 4.0)  # training states: a wider box
+
+# Plane: two half moons that reach into each other, blurred by noise.
+PLANE_SHAPE = "2-12-12-2"
+PLANE_NOISE = 0.12
+PLANE_TEST = 100
 
 
 def digits(out):
@@ -138,6 +143,31 @@ def pendulum(out):
     np.save(out / "pendulum.npy", sample.astype(np.float32))
 
 
+def moons(n, rng):
+    """n points a half moon of radius 1, in a random order, and which moon each is of."""
+    angle = rng.uniform(0, np.pi, 2 * n)
+    y = np.arange(2 * n) % 2
+    arc = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    x = np.where(y[:, None] == 0, arc, (1.0, 0.5) - arc)
+    x += rng.normal(0, PLANE_NOISE, x.shape)
+    order = rng.permutation(2 * n)
+    return x[order].astype(np.float32), y[order].astype(np.int64)
+
+
+def plane(out):
+    """Classify points of the plane: a network whose linear regions can be drawn."""
+    rng = np.random.default_rng(3)
+    x, y = moons(1000, rng)
+    test_x, test_y = moons(PLANE_TEST // 2, rng)
+    layers = mlp.he_init(mlp.parse_shape(PLANE_SHAPE), rng)
+    mlp.train(layers, x, y, mlp.cross_entropy_gradient, rng, epochs=60, batch=50,
+              rate=1e-2, decay=0.1)
+    print(f"plane: accuracy {mlp.accuracy(layers, x, y):.3f} training, "
+          f"{mlp.accuracy(layers, test_x, test_y):.3f} test")
+    onnx_writer.save(out / "plane.onnx", layers, "logits")
+    np.savez(out / "plane.npz", X=test_x, y=test_y)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     here = pathlib.Path(__file__).parent
@@ -145,3 +175,4 @@ if __name__ == "__main__":
     folder = parser.parse_args().out
     digits(folder)
     pendulum(folder)
+    plane(folder)
