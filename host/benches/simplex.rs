@@ -4,13 +4,15 @@
 //!
 //! For each net: mean certified radius, rows walked to the input, multiply-adds done and dense
 //! (every neuron's function of the input), seconds an image on one core, and with the images spread
-//! over all cores. Times are medians over rounds.
+//! over all cores, and seconds that the norms of its weights take once. Times are medians over
+//! rounds.
 
 use std::path::Path;
 use std::time::Instant;
 
 use certus::blob::{self, WeightKind};
 use certus::cpu::Runner;
+use certus::geometry::Norms;
 use certus::{dataset, import};
 use certus_engine::bounds::Work;
 use certus_engine::model::Model;
@@ -36,8 +38,8 @@ fn main() {
         }
     };
     println!(
-        "{:<24} {:>12} {:>6} {:>10} {:>10} {:>11} {:>11}",
-        "net", "mean radius", "rows", "M madds", "M dense", "1 core ms", "all ms"
+        "{:<24} {:>12} {:>6} {:>10} {:>10} {:>11} {:>11} {:>8}",
+        "net", "mean radius", "rows", "M madds", "M dense", "1 core ms", "all ms", "once s"
     );
     for net in args[1..].chunks_exact(2) {
         bench(norm, Path::new(&net[0]), Path::new(&net[1]));
@@ -50,10 +52,14 @@ fn bench(norm: Norm, net: &Path, samples: &Path) {
     let words = blob::pack(&network, WeightKind::F32).expect("blob");
     let model = Model::from_words(&words).expect("model");
     let set = dataset::read(samples, None).expect("samples");
+    let begun = Instant::now();
+    let norms = Norms::new(&model, norm);
+    let once = begun.elapsed().as_secs_f64();
     let one = |runner: &mut Runner<'_>, i: usize| -> Simplex<1> {
         let x = set.row(i % set.rows);
         let class = runner.predict(x).expect("prediction");
-        runner.simplex(&Query::margins(x, norm, class)).expect("certificate")
+        let query = Query { known: Some(norms.known()), ..Query::margins(x, norm, class) };
+        runner.simplex(&query).expect("certificate")
     };
     let mut work = Work::default();
     let mut radius = 0.0;
@@ -79,7 +85,7 @@ fn bench(norm: Norm, net: &Path, samples: &Path) {
     });
     let n = IMAGES as f64;
     println!(
-        "{:<24} {:>12.3e} {:>6.1} {:>10.2} {:>10.1} {:>11.3} {:>11.3}",
+        "{:<24} {:>12.3e} {:>6.1} {:>10.2} {:>10.1} {:>11.3} {:>11.3} {once:>8.2}",
         net.file_stem().unwrap_or_default().to_string_lossy(),
         radius / n,
         work.neurons as f64 / n,

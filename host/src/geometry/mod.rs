@@ -5,7 +5,9 @@
 
 mod decision_boundary;
 mod interval;
+mod norms;
 mod spectral;
 
 pub use decision_boundary::{DecisionBoundary, Denominator};
+pub use norms::Norms;
 pub use spectral::spectral_norm_up;
