@@ -11,7 +11,7 @@ use certus_tests::geometry::{
 };
 use certus_tests::oracle::{forward, minimum, pre_activations};
 use certus_tests::plan::{many, seed};
-use certus_tests::rational::{Rational, abs, exact, from_slice};
+use certus_tests::rational::{Rational, exact, from_slice};
 use certus_tests::region::{self, Norm};
 use rayon::prelude::*;
 
@@ -307,7 +307,7 @@ fn distances_agree_with_the_lemma_and_with_each_other() {
     );
 }
 
-/// In one input after another, 0 at `u` and up to 1.
+/// The norm of a gradient that is dual to `norm`.
 fn dual(plane: &[Rational], norm: Norm) -> Distance {
     let zero = vec![Rational::ZERO; plane.len()];
     let norm = match norm {
@@ -444,7 +444,7 @@ fn least_margin(case: &Case, eps: f64, norm: Norm) -> (Rational, Rational) {
 /// enumeration, from the ball's corners inwards.
 #[test]
 fn distances_agree_with_optima_over_balls() {
-    let all = every_kind(seed(SEED + 4), many(12));
+    let all = every_kind(seed(SEED + 4), many(20));
     let two_sided = AtomicUsize::new(0);
     all.par_iter().filter(|case| case.u.len() < 4).for_each(|case| {
         for norm in NORMS {
@@ -550,7 +550,7 @@ fn cases_are_what_they_say() {
             let least = margins.iter().map(|(_, m)| m).min().unwrap();
             let z = pre_activations(&case.net, &at);
             match kind {
-                Kind::Misclassified => assert!(*least <= Rational::ZERO, "{name}"),
+                Kind::Misclassified => assert!(*least < Rational::ZERO, "{name}"),
                 Kind::Tie => assert!(least.is_zero(), "{name}"),
                 Kind::Border => assert!(is_on_border(&case), "{name}"),
                 Kind::OnFacet => assert!(z.concat().iter().any(Rational::is_zero), "{name}"),
@@ -564,7 +564,7 @@ fn cases_are_what_they_say() {
                     };
                     assert!(hidden.iter().any(zero), "{name}");
                 }
-                _ => assert!(abs(least) == *least, "{name}"),
+                _ => assert!(*least >= Rational::ZERO, "{name}"),
             }
         }
     }
