@@ -45,7 +45,7 @@ pub(super) fn cones(u: &[f32], norm: Norm, within: Option<Corners<'_>>) -> Vec<C
     all
 }
 
-/// The row's cell has a point, not directions alone.
+/// Whether the cell has a point, and not directions alone.
 pub(super) fn has_point(cell: &Cell) -> bool {
     cell.vertices.iter().any(is_point)
 }

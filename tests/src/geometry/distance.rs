@@ -76,7 +76,7 @@ impl Distance {
         -(-self.clone()).floor()
     }
 
-    /// The nearest f64, or one of the two around it.
+    /// As an f64, less than one step below the distance.
     pub fn to_f64(&self) -> f64 {
         self.floor()
     }

@@ -136,7 +136,7 @@ fn all_at_once(
         capped.filter_map(|(i, (way, rate))| Some((way.cap.as_ref()? / rate, i))).collect();
     ends.sort();
     for (end, i) in ends {
-        if &need <= &(&slope * &end) {
+        if need <= &slope * &end {
             break;
         }
         // This one stops at its cap; the others must bring the rest.

@@ -12,9 +12,10 @@ use crate::region::Norm;
 /// The affine functions of a network on the linear region of a point `u`.
 ///
 /// A unit is active where its pre-activation at `u` is positive, and inactive where it is negative
-/// or zero. A point with a zero lies on a facet of several regions; this is one of them, and the
-/// facet is at distance zero. The functions of the units before that layer, and of the unit
-/// itself, are the same whichever is taken; those behind it may differ, dB does not.
+/// or zero. A point with a zero lies on a facet of several regions; this is one of them, and that
+/// facet is at distance zero (unless it is constant: then it bends nowhere on the region). The
+/// functions of the first layer with a zero, and of those before it, are the same whichever region
+/// is taken, so dB = 0 is; the functions behind it may differ, and with them dD, but not its sign.
 #[derive(Clone, Debug)]
 pub struct Region {
     /// Pre-activations `[layer][unit]` of every hidden layer, as functions of the input.
