@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Folder, certus, digits, example, lines, stdout};
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "index",
     "label",
     "predicted",
@@ -12,6 +12,7 @@ const FIELDS: [&str; 12] = [
     "method",
     "margin",
     "radius",
+    "attacked",
     "epsilon",
     "norm",
     "semantics",
@@ -42,6 +43,7 @@ fn json_lines_have_the_fields_of_the_contract() {
                     "index" | "label" | "predicted" => (&whole, true),
                     "margin" => (&real, run == 0 && !wrong),
                     "radius" => (&real, run == 1),
+                    "attacked" => (&real, false),
                     "epsilon" => (&real, run == 0),
                     "seconds" => (&real, true),
                     _ => (&text, true),
