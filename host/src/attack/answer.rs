@@ -5,7 +5,7 @@ use std::time::Instant;
 use certus_engine::model::Model;
 
 use super::deepfool::DeepFool;
-use super::descent::{Descent, Found, Loss};
+use super::descent::{Aim, Descent, Found, Loss};
 use super::gradient::Cpu;
 use super::nearest::Nearest;
 use super::replay::{Refusal, Witness, replay};
@@ -83,7 +83,14 @@ impl Attack {
     /// The usual settings: FGSM one step, I-FGSM 10 steps that could go 1.25 times the radius, both
     /// with cross-entropy; PGD as [`Descent::PGD`]; DeepFool as its default.
     pub fn new(method: Method) -> Self {
-        let plain = Descent { loss: Loss::CrossEntropy, decay: false, restarts: 1, ..Descent::PGD };
+        let plain = Descent {
+            loss: Loss::CrossEntropy,
+            decay: false,
+            momentum: 0.0,
+            restarts: 1,
+            aim: Aim::Best,
+            ..Descent::PGD
+        };
         let descent = match method {
             Method::Fgsm => Descent { steps: 1, ..plain },
             Method::Ifgsm => Descent { steps: 10, ..plain },
@@ -104,7 +111,7 @@ impl Attack {
         let whole = match self.method {
             Method::Fgsm => 1.0,
             Method::Ifgsm => 1.25,
-            Method::Pgd => 2.5,
+            Method::Pgd => 4.0,
             Method::DeepFool => return self.deepfool(gradient, runner, threat, class),
         };
         let descent = &self.descent;

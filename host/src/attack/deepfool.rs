@@ -3,7 +3,7 @@
 use certus_engine::region::Norm;
 
 use super::gradient::Gradient;
-use super::lead::lead;
+use super::lead::{lead, others};
 use super::project::{length, onto};
 use super::threat::{Place, rooms};
 
@@ -16,8 +16,8 @@ pub struct DeepFool {
     pub overshoot: f64,
 }
 
-/// Other classes that each step looks at, those with the largest outputs.
-const CLASSES: usize = 10;
+/// Other classes that are looked at, those with the largest outputs.
+pub(super) const CLASSES: usize = 10;
 
 impl Default for DeepFool {
     fn default() -> Self {
@@ -67,21 +67,14 @@ fn nearest<G: Gradient>(
 ) -> Option<Vec<f64>> {
     let n = gradient.inputs();
     let classes = others(values, class);
-    let slopes = gradient.backward(&seeds(&classes, class, values.len()), classes.len());
+    let classes = &classes[..classes.len().min(CLASSES)];
+    let slopes = gradient.backward(&seeds(classes, class, values.len()), classes.len());
     let ways = classes.iter().zip(slopes.chunks_exact(n)).filter_map(|(other, slope)| {
         let gap = f64::from(values[class]) - f64::from(values[*other]);
         let way = onto(slope, gap, rooms, norm)?;
         Some((length(&way, norm), way))
     });
     ways.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, way)| way)
-}
-
-/// The other classes with the largest outputs.
-pub(super) fn others(values: &[f32], class: usize) -> Vec<usize> {
-    let mut classes: Vec<usize> = (0..values.len()).filter(|j| *j != class).collect();
-    classes.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
-    classes.truncate(CLASSES);
-    classes
 }
 
 /// Rows `e_j - e_class`.

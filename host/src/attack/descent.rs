@@ -3,7 +3,7 @@
 use certus_engine::region::Norm;
 
 use super::gradient::Gradient;
-use super::lead::lead;
+use super::lead::{lead, others};
 use super::project::length;
 use super::replay::{Witness, replay};
 use super::start;
@@ -20,6 +20,18 @@ pub enum Loss {
     CrossEntropy,
 }
 
+/// Which other output the steps raise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// The best one at each point. On its own it ends in the first class's local maximum.
+    Best,
+    /// From the first start the best; from each other start one class, those with the largest
+    /// outputs at the centre first, in turn.
+    Spread,
+    /// Each other class, with all starts for each.
+    Each,
+}
+
 /// Projected gradient steps. One step of the radius's length is FGSM, several without random starts
 /// are I-FGSM, with them PGD.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +40,7 @@ pub struct Descent {
     pub loss: Loss,
     /// Steps from each start.
     pub steps: usize,
-    /// Length of a step in the threat's norm; absent, `2.5 * epsilon / steps`.
+    /// Length of a step in the threat's norm; absent, `4 * epsilon / steps`.
     pub step: Option<f64>,
     /// Whether steps get shorter towards the end.
     pub decay: bool,
@@ -36,8 +48,8 @@ pub struct Descent {
     pub momentum: f32,
     /// Starts, at least 1: the first from the centre, the others random.
     pub restarts: usize,
-    /// Whether each other class is aimed at in turn, with all restarts for each.
-    pub targeted: bool,
+    /// Which other output they raise.
+    pub aim: Aim,
     /// Seed of the random starts.
     pub seed: u64,
 }
@@ -82,15 +94,15 @@ struct Task {
 }
 
 impl Descent {
-    /// PGD with the margin loss: 40 steps, 5 starts.
+    /// PGD with the margin loss: 40 steps, 10 starts.
     pub const PGD: Self = Self {
         loss: Loss::Margin,
         steps: 40,
         step: None,
         decay: true,
-        momentum: 0.0,
-        restarts: 5,
-        targeted: false,
+        momentum: 0.75,
+        restarts: 10,
+        aim: Aim::Spread,
         seed: 0,
     };
 
@@ -107,16 +119,7 @@ impl Descent {
         index: usize,
     ) -> Found {
         let place = Place::new(threat);
-        let targets: Vec<Option<usize>> = if self.targeted {
-            (0..gradient.outputs()).filter(|j| *j != class).map(Some).collect()
-        } else {
-            vec![None]
-        };
-        let restarts = 0..self.restarts.max(1);
-        let tasks = restarts.flat_map(|restart| {
-            targets.iter().map(move |target| Task { restart, target: *target })
-        });
-        let tasks: Vec<Task> = tasks.collect();
+        let tasks = self.tasks(&others(gradient.forward(&place.base), class));
         let mut found = Found::default();
         for tasks in tasks.chunks(ROWS) {
             let mut climb = Climb::new(self, &place, tasks, index);
@@ -128,9 +131,26 @@ impl Descent {
         found
     }
 
+    /// Starts and aims; `others` are the other classes, the largest output at the centre first.
+    fn tasks(&self, others: &[usize]) -> Vec<Task> {
+        let restarts = 0..self.restarts.max(1);
+        let task = |restart, target| Task { restart, target };
+        match self.aim {
+            Aim::Best => restarts.map(|restart| task(restart, None)).collect(),
+            Aim::Spread => {
+                let mut turns = others.iter().copied().cycle();
+                let target = |restart| if restart == 0 { None } else { turns.next() };
+                restarts.zip((0..).map(target)).map(|(r, target)| task(r, target)).collect()
+            }
+            Aim::Each => restarts
+                .flat_map(|restart| others.iter().map(move |other| task(restart, Some(*other))))
+                .collect(),
+        }
+    }
+
     /// The length of step `k`.
     fn length(&self, k: usize, epsilon: f64) -> f64 {
-        let whole = self.step.unwrap_or(2.5 * epsilon / self.steps.max(1) as f64);
+        let whole = self.step.unwrap_or(4.0 * epsilon / self.steps.max(1) as f64);
         let done = k as f64 / self.steps.max(1) as f64;
         let share = match done {
             _ if !self.decay => 1.0,

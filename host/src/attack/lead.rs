@@ -17,6 +17,13 @@ pub fn lead(outputs: &[f32], class: usize) -> Option<(f32, usize)> {
     best
 }
 
+/// The other classes, the largest output first.
+pub(super) fn others(outputs: &[f32], class: usize) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..outputs.len()).filter(|j| *j != class).collect();
+    classes.sort_by(|a, b| outputs[*b].total_cmp(&outputs[*a]));
+    classes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +35,6 @@ mod tests {
         assert_eq!(lead(&[1.0, f32::NAN], 0), None);
         assert_eq!(lead(&[1.0], 0), None);
         assert_eq!(lead(&[1.0, 2.0], 2), None);
+        assert_eq!(others(&[1.0, 3.0, 2.0, 3.0], 2), [1, 3, 0]);
     }
 }

@@ -25,7 +25,7 @@ pub mod threat;
 
 pub use answer::{Attack, Method, Worker};
 pub use deepfool::DeepFool;
-pub use descent::{Descent, Found, Loss};
+pub use descent::{Aim, Descent, Found, Loss};
 pub use gradient::{Cpu, Gradient};
 pub use lead::lead;
 pub use nearest::Nearest;

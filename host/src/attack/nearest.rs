@@ -1,9 +1,9 @@
 //! The smallest distance at which an attack finds a witness: an upper bound of the true radius.
 
-use super::deepfool::{DeepFool, others, seeds};
+use super::deepfool::{CLASSES, DeepFool, seeds};
 use super::descent::Descent;
 use super::gradient::Gradient;
-use super::lead::lead;
+use super::lead::{lead, others};
 use super::project::{length, onto};
 use super::replay::{Witness, replay};
 use super::segment::shrink;
@@ -33,7 +33,7 @@ const SLIDE_SHARES: [f64; 6] = [1.0, 1.02, 1.1, 0.7, 0.4, 0.15];
 
 impl Default for Nearest {
     fn default() -> Self {
-        let descent = Descent { steps: 20, restarts: 3, ..Descent::PGD };
+        let descent = Descent { steps: 20, restarts: 5, ..Descent::PGD };
         Self { rounds: 6, descent, deepfool: DeepFool::default() }
     }
 }
@@ -155,7 +155,8 @@ impl<G: Gradient> Hunt<'_, '_, G> {
     fn aims(&mut self, point: &[f32], way: &[f64]) -> Vec<Vec<f64>> {
         let (n, norm) = (point.len(), self.place.norm());
         let values = self.gradient.forward(point).to_vec();
-        let classes = others(&values, self.class);
+        let mut classes = others(&values, self.class);
+        classes.truncate(CLASSES);
         let seeds = seeds(&classes, self.class, values.len());
         let slopes = self.gradient.backward(&seeds, classes.len()).chunks_exact(n);
         let aims = classes.iter().zip(slopes).map(|(other, slope)| {

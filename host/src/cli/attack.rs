@@ -8,7 +8,7 @@ use super::Outcome;
 use super::options::{Plan, name, parse_epsilon};
 use super::samples::{RunArgs, Setup};
 use super::witness::Witnesses;
-use crate::attack::{Attack, DeepFool, Descent, Method};
+use crate::attack::{Aim, Attack, DeepFool, Descent, Method};
 use crate::error::{Error, Result};
 
 /// Search the ball around each sample for an input with another answer
@@ -25,19 +25,19 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
         allow_negative_numbers = true, help_heading = "Attack")]
     steps: Option<u32>,
-    /// Start so often, first at the sample, then at random (pgd) [default: 5]
+    /// Start so often, first at the sample, then at random (pgd) [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
         allow_negative_numbers = true, help_heading = "Attack")]
     restarts: Option<u32>,
-    /// Make steps so long (ifgsm, pgd) [default: 1.25 or 2.5 times the distance over the steps]
+    /// Make steps so long (ifgsm, pgd) [default: 1.25 or 4 times E over the steps]
     #[arg(long, value_name = "S", value_parser = parse_epsilon, allow_hyphen_values = true,
         help_heading = "Attack")]
     step: Option<f64>,
-    /// Keep this share of the direction before, from 0 to below 1 (ifgsm, pgd) [default: 0]
+    /// Keep this share of the direction before, from 0 to below 1 [default: pgd 0.75, ifgsm 0]
     #[arg(long, value_name = "M", value_parser = parse_momentum, allow_hyphen_values = true,
         help_heading = "Attack")]
     momentum: Option<f32>,
-    /// Aim at each other class in turn (fgsm, ifgsm, pgd)
+    /// Aim at each other class in turn, with all starts (fgsm, ifgsm, pgd)
     #[arg(long, help_heading = "Attack")]
     targeted: bool,
     /// Draw random starts from this seed; a sample's do not depend on the others
@@ -111,7 +111,7 @@ fn options(attack: &Attack) -> Vec<(&'static str, String)> {
         ("restarts", descent.restarts.to_string()),
         ("step", step),
         ("momentum", descent.momentum.to_string()),
-        ("targeted", descent.targeted.to_string()),
+        ("targeted", (descent.aim == Aim::Each).to_string()),
         ("seed", descent.seed.to_string()),
     ]
 }
@@ -144,7 +144,7 @@ impl Args {
             step: self.step,
             momentum: self.momentum.unwrap_or(usual.descent.momentum),
             restarts: self.restarts.map_or(usual.descent.restarts, |n| n as usize),
-            targeted: self.targeted,
+            aim: if self.targeted { Aim::Each } else { usual.descent.aim },
             seed: self.seed,
             ..usual.descent
         };

@@ -217,7 +217,7 @@ fn verbose_counts_on_standard_error() {
 #[test]
 fn help_goes_where_it_was_asked_for() {
     let told = stdout(&certus(&["--help"]), 0);
-    for name in ["certify", "radius", "bounds", "inspect", "pack", "merge"] {
+    for name in ["certify", "radius", "attack", "bounds", "inspect", "pack", "merge"] {
         assert!(told.contains(name));
         assert!(stdout(&certus(&[name, "--help"]), 0).contains("Usage: certus"));
     }
