@@ -109,7 +109,7 @@ impl Question {
     }
 
     /// A record with the prediction, `unknown` unless that is not the label.
-    fn begin(
+    pub(crate) fn begin(
         &self,
         runner: &mut Runner<'_>,
         index: usize,
@@ -127,6 +127,7 @@ impl Question {
             method: if wrong { "forward" } else { last }.to_owned(),
             margin: None,
             radius: None,
+            attacked: None,
             epsilon: None,
             norm: norm_name(self.norm).to_owned(),
             semantics: self.semantics.to_owned(),

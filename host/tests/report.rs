@@ -24,6 +24,7 @@ fn records(n: usize) -> Vec<Record> {
                 method: "alpha-crown".into(),
                 margin: (!wrong).then_some(margin),
                 radius: (!wrong).then_some(0.02 * (-(1.0 - u).ln()).sqrt()),
+                attacked: None,
                 epsilon: None,
                 norm: "linf".into(),
                 semantics: "real".into(),

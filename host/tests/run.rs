@@ -23,6 +23,7 @@ fn record(index: usize) -> Record {
         method: "crown".into(),
         margin: None,
         radius: Some(index as f64 / 7.0),
+        attacked: None,
         epsilon: None,
         norm: "linf".into(),
         semantics: "real".into(),

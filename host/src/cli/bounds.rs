@@ -11,7 +11,8 @@ use super::Outcome;
 use super::inputs::{check_output, checked, read_blob};
 use super::message::say;
 use super::options::{
-    FormatArg, LARGEST_END, MethodArgs, NormArg, OutArgs, down, name, parse_epsilon, up,
+    ComputeArgs, FormatArg, LARGEST_END, MethodArgs, NormArg, OutArgs, down, name, parse_epsilon,
+    up,
 };
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};
@@ -48,6 +49,8 @@ pub struct Args {
     #[command(flatten)]
     method: MethodArgs,
     #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
     out: OutArgs,
     /// Bound every neuron before its activation too, each by the method itself
     #[arg(long)]
@@ -72,7 +75,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let words = read_blob(&args.model, Ok)?;
     let model = checked(&words);
     let regions = Regions::read(args, &model)?;
-    let ranges = args.method.pool()?.install(|| all(args, model, &regions));
+    let ranges = args.compute.pool()?.install(|| all(args, model, &regions));
     let write = |out: &mut dyn std::io::Write| match args.out.format {
         FormatArg::Table => ranges::table(&ranges, &heading(args), TABLE_LINES, out),
         FormatArg::Jsonl => ranges.iter().try_for_each(|range| ranges::jsonl(range, out)),
@@ -200,7 +203,7 @@ fn ranges_of(args: &Args, index: usize, report: &Report) -> Vec<Range> {
         epsilon: args.epsilon,
         norm: args.center.as_ref().map(|_| name(args.norm)),
         semantics: args.method.semantics_name().to_owned(),
-        backend: name(args.method.backend),
+        backend: name(args.compute.backend),
     };
     let outputs = report.lower.len() / 2;
     let ends = |i: usize| (report.lower[i], -report.lower[i + outputs]);
@@ -229,7 +232,7 @@ fn heading(args: &Args) -> Heading {
         epsilon: args.epsilon,
         method: name(args.method.method),
         semantics: args.method.semantics_name().to_owned(),
-        backend: name(args.method.backend),
+        backend: name(args.compute.backend),
     }
 }
 

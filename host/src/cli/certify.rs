@@ -1,8 +1,10 @@
 //! `certus certify`: one radius for every sample.
 
 use super::Outcome;
-use super::options::parse_epsilon;
+use super::options::{MethodArgs, parse_epsilon};
 use super::samples::{RunArgs, Setup};
+use super::witness::{AttackArgs, Witnesses};
+use crate::attack::{Attack, Method};
 use crate::error::Result;
 
 /// Certify that the class stays the same in a ball of one radius around each sample
@@ -13,15 +15,34 @@ pub struct Args {
         help_heading = "Question")]
     epsilon: f64,
     #[command(flatten)]
+    method: MethodArgs,
+    #[command(flatten)]
+    attack: AttackArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
     let epsilon = args.epsilon;
-    let options = [("epsilon", epsilon.to_string())];
-    let setup = Setup::new(&args.run)?;
-    setup.run("certify", Some(epsilon), &options, |question, runner, index, x, label| {
-        question.certify(runner, index, x, label, epsilon)
-    })
+    let mut options = vec![("epsilon", epsilon.to_string())];
+    let mut plan = args.method.plan();
+    let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
+    if args.attack.attack {
+        options.push(("attack", Method::Pgd.name().to_owned()));
+        plan.method = format!("{}, then {}", plan.method, Method::Pgd.name());
+    }
+    let setup = Setup::new(&args.run, plan)?;
+    let attack = Attack { clip: setup.inner, ..Attack::new(Method::Pgd) };
+    let outcome =
+        setup.run("certify", Some(epsilon), &options, |question, worker, index, x, label| {
+            let mut answer = question.certify(&mut worker.runner, index, x, label, epsilon);
+            if args.attack.attack {
+                let witness = attack.escalate(question, worker, x, epsilon, &mut answer);
+                witnesses.put(&answer.record, witness);
+            }
+            answer
+        })?;
+    witnesses.write(setup.shape())?;
+    Ok(outcome)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::options::{SlopeArg, name};
+use super::options::name;
 use super::samples::Setup;
 use crate::error::Result;
 use crate::report::Heading;
@@ -24,8 +24,8 @@ impl Setup<'_> {
             what: what.to_owned(),
             norm: name(args.norm) + &clip,
             epsilon,
-            method: name(args.method.method),
-            semantics: args.method.semantics_name().to_owned(),
+            method: self.plan.method.clone(),
+            semantics: self.plan.semantics.to_owned(),
             backend: "cpu".to_owned(),
         }
     }
@@ -40,12 +40,8 @@ impl Setup<'_> {
         let mut options = BTreeMap::new();
         let mut put = |key: &str, value: String| options.insert(key.to_owned(), value);
         put("norm", name(args.norm));
-        put("method", name(args.method.method));
-        put("semantics", args.method.semantics_name().to_owned());
+        put("method", self.plan.method.clone());
         put("scale", args.data.scale.to_string());
-        if args.method.lower_slope != SlopeArg::Adaptive {
-            put("lower-slope", name(args.method.lower_slope));
-        }
         if !args.data.mean.is_empty() || !args.data.std.is_empty() {
             put("mean", list(&args.data.mean));
             put("std", list(&args.data.std));
@@ -56,7 +52,7 @@ impl Setup<'_> {
         if args.data.unlabelled {
             put("unlabelled", "true".to_owned());
         }
-        for (key, value) in extra {
+        for (key, value) in self.plan.options.iter().chain(extra) {
             put(key, value.clone());
         }
         Ok(Manifest {

@@ -1,5 +1,6 @@
 //! The `certus` command, one file a subcommand.
 
+mod attack;
 mod bounds;
 mod certify;
 mod describe;
@@ -13,6 +14,7 @@ mod radius;
 mod samples;
 mod stream;
 mod verbose;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,7 @@ Example: certus radius digits.onnx --data digits.npz";
 enum Command {
     Certify(certify::Args),
     Radius(radius::Args),
+    Attack(attack::Args),
     Bounds(bounds::Args),
     Inspect(inspect::Args),
     Pack(pack::Args),
@@ -101,6 +104,7 @@ impl Command {
         match self {
             Command::Certify(args) => certify::run(args),
             Command::Radius(args) => radius::run(args),
+            Command::Attack(args) => attack::run(args),
             Command::Bounds(args) => bounds::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Pack(args) => pack::run(args),

@@ -87,6 +87,19 @@ pub enum FormatArg {
     Csv,
 }
 
+/// What computes, and on how much of it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Method")]
+pub struct ComputeArgs {
+    /// Compute on this
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub backend: BackendArg,
+    /// Use so many threads [default: one a core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
+        allow_negative_numbers = true)]
+    pub threads: Option<u16>,
+}
+
 /// Method, slope and semantics.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Method")]
@@ -100,13 +113,6 @@ pub struct MethodArgs {
     /// Prove facts about this reading of the network
     #[arg(long, value_enum, default_value = "real")]
     pub semantics: SemanticsArg,
-    /// Compute on this
-    #[arg(long, value_enum, default_value = "cpu")]
-    pub backend: BackendArg,
-    /// Use so many threads [default: one a core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
-        allow_negative_numbers = true)]
-    pub threads: Option<u16>,
 }
 
 /// Where results go, and how they are written.
@@ -162,6 +168,35 @@ impl MethodArgs {
         }
     }
 
+    /// These as a run's plan.
+    pub fn plan(&self) -> Plan {
+        let mut options = vec![("semantics", self.semantics_name().to_owned())];
+        if self.lower_slope != SlopeArg::Adaptive {
+            options.push(("lower-slope", name(self.lower_slope)));
+        }
+        Plan {
+            method: name(self.method),
+            stages: self.stages(),
+            semantics: self.semantics_name(),
+            options,
+        }
+    }
+}
+
+/// How a run over samples answers.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The method asked for, by its name.
+    pub method: String,
+    /// The methods that prove, in order.
+    pub stages: Vec<Stage>,
+    /// `real` or `deployed`.
+    pub semantics: &'static str,
+    /// What else changes a result, for the manifest.
+    pub options: Vec<(&'static str, String)>,
+}
+
+impl ComputeArgs {
     /// A pool of as many threads as asked for.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! `certus radius`: the largest certified radius of every sample.
 
 use super::Outcome;
-use super::options::{NormArg, parse_epsilon};
+use super::options::{MethodArgs, NormArg, parse_epsilon};
 use super::samples::{RunArgs, Setup};
+use super::witness::{AttackArgs, Witnesses};
+use crate::attack::Nearest;
 use crate::error::Result;
 use crate::radius::Search;
 
@@ -18,6 +20,10 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(1..), help_heading = "Question")]
     budget: u32,
     #[command(flatten)]
+    method: MethodArgs,
+    #[command(flatten)]
+    attack: AttackArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -30,9 +36,24 @@ pub fn run(args: &Args) -> Result<Outcome> {
     };
     let tolerance = args.tolerance.unwrap_or(tolerance);
     let search = Search { tolerance, budget: args.budget as usize, start };
-    let options = [("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
-    let setup = Setup::new(&args.run)?;
-    setup.run("radius", None, &options, |question, runner, index, x, label| {
-        question.radius(runner, index, x, label, &search).0
-    })
+    let mut options =
+        vec![("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
+    let mut plan = args.method.plan();
+    let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
+    if args.attack.attack {
+        options.push(("attack", "nearest".to_owned()));
+        plan.method = format!("{} and attack", plan.method);
+    }
+    let setup = Setup::new(&args.run, plan)?;
+    let nearest = Nearest::default();
+    let outcome = setup.run("radius", None, &options, |question, worker, index, x, label| {
+        let mut answer = question.radius(&mut worker.runner, index, x, label, &search).0;
+        if args.attack.attack {
+            let witness = nearest.bracket(question, setup.inner, worker, x, &mut answer);
+            witnesses.put(&answer.record, witness);
+        }
+        answer
+    })?;
+    witnesses.write(setup.shape())?;
+    Ok(outcome)
 }

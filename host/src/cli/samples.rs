@@ -1,4 +1,4 @@
-//! A run over samples: the same frame for `certify` and `radius`.
+//! A run over samples: the same frame for `certify`, `radius` and `attack`.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -11,10 +11,10 @@ use certus_engine::bounds::Work;
 
 use super::inputs::{DataArgs, check_output, checked, read_blob};
 use super::message::say;
-use super::options::{FormatArg, LARGEST_END, MethodArgs, NormArg, OutArgs, down, up};
+use super::options::{ComputeArgs, FormatArg, LARGEST_END, NormArg, OutArgs, Plan, down, up};
 use super::stream::Stream;
 use super::{Outcome, verbose};
-use crate::cpu::Runner;
+use crate::attack::Worker;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::question::{Answer, Question};
@@ -39,10 +39,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub data: DataArgs,
     #[command(flatten)]
-    pub method: MethodArgs,
+    pub compute: ComputeArgs,
     #[command(flatten)]
     pub out: OutArgs,
-    /// Draw certified accuracy by radius, or proved margins, as SVG
+    /// Draw accuracy by radius, or margins, as SVG
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
     /// Say on standard error what work was done
@@ -62,8 +62,12 @@ pub struct Setup<'a> {
     pub args: &'a RunArgs,
     words: Vec<u32>,
     set: Dataset,
+    /// How it is answered.
+    pub plan: Plan,
     /// The question put to each sample.
     pub question: Question,
+    /// The box for attacks, rounded inward: a witness shall lie in what was asked for.
+    pub inner: Option<(f32, f32)>,
     indices: Vec<usize>,
     /// The first row of the range.
     pub first: usize,
@@ -78,7 +82,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Errors
     /// Bad input, before anything is written.
-    pub fn new(args: &'a RunArgs) -> Result<Self> {
+    pub fn new(args: &'a RunArgs, plan: Plan) -> Result<Self> {
         check_outputs(args)?;
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
@@ -94,16 +98,17 @@ impl<'a> Setup<'a> {
             check_clip(&set, rows.clone(), &args.data.data, lo, hi)?;
         }
         // Rounded outward, the box holds all that was asked for.
+        let inner = clip.map(|(lo, hi)| (up(lo), down(hi)));
         let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
         let question = Question {
             norm: args.norm.norm(),
             clip,
-            stages: args.method.stages(),
-            semantics: args.method.semantics_name(),
+            stages: plan.stages.clone(),
+            semantics: plan.semantics,
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);
-        Ok(Self { args, words, set, question, indices, first, instances, shard })
+        Ok(Self { args, words, set, plan, question, inner, indices, first, instances, shard })
     }
 
     /// Answers every sample on all cores and reports.
@@ -118,7 +123,7 @@ impl<'a> Setup<'a> {
         what: &str,
         epsilon: Option<f64>,
         options: &[(&str, String)],
-        answer: impl Fn(&Question, &mut Runner<'_>, usize, &[f32], Option<usize>) -> Answer + Sync,
+        answer: impl Fn(&Question, &mut Worker<'_>, usize, &[f32], Option<usize>) -> Answer + Sync,
     ) -> Result<Outcome> {
         let args = self.args;
         let begun = Instant::now();
@@ -147,12 +152,12 @@ impl<'a> Setup<'a> {
         let work = Mutex::new(Work::default());
         let refused = Mutex::new(BTreeMap::new());
         let stop = AtomicBool::new(false);
-        let pool = args.method.pool()?;
+        let pool = args.compute.pool()?;
         let threads = pool.current_num_threads();
         let model = checked(&self.words);
-        let one = |runner: &mut Runner<'_>, index: usize| -> Result<()> {
+        let one = |worker: &mut Worker<'_>, index: usize| -> Result<()> {
             let (x, label) = (self.set.row(index), self.set.label(index));
-            let answer = answer(&self.question, runner, index, x, label);
+            let answer = answer(&self.question, worker, index, x, label);
             *lock(&work) += answer.work;
             if let (Some(error), Verdict::Unknown) = (answer.refused, answer.record.verdict) {
                 lock(&refused).insert(index, error);
@@ -172,16 +177,16 @@ impl<'a> Setup<'a> {
         let next = AtomicUsize::new(0);
         let done: Result<()> = pool
             .broadcast(|_| {
-                let mut runner = None;
+                let mut worker = None;
                 while !stop.load(Ordering::Relaxed) {
                     let Some(&index) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else {
                         break;
                     };
-                    let runner = runner.get_or_insert_with(|| {
+                    let worker = worker.get_or_insert_with(|| {
                         // With fewer rows than threads, the threads share the work of a row.
-                        Runner::new(model, todo.len() < threads)
+                        Worker::new(model, todo.len() < threads)
                     });
-                    if let Err(error) = one(runner, index) {
+                    if let Err(error) = one(worker, index) {
                         stop.store(true, Ordering::Relaxed);
                         return Err(error);
                     }
@@ -220,6 +225,13 @@ impl<'a> Setup<'a> {
             verbose::print(&lock(&work), todo.len(), threads, seconds);
         }
         Ok(outcome(&records))
+    }
+}
+
+impl Setup<'_> {
+    /// The shape of a sample.
+    pub fn shape(&self) -> &[usize] {
+        &self.set.shape
     }
 }
 

@@ -9,13 +9,28 @@ use crate::report::{count, time};
 pub fn print(work: &Work, samples: usize, threads: usize, seconds: f64) {
     let number = |n: u64| count(n as f64);
     let each = |n: u64| count(n as f64 / samples.max(1) as f64);
-    let ratio = work.dense_macs as f64 / work.macs().max(1) as f64;
     note(format_args!(
         "\nwork    {} multiply-adds, {} of them in matrix products; {} a sample",
         number(work.macs()),
         number(work.product_macs),
         each(work.macs())
     ));
+    if work.dense_macs > 0 {
+        bounds(work, samples);
+    }
+    let rate = count(samples as f64 / seconds.max(1e-9));
+    let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+    note(format_args!(
+        "time    {} for {samples} samples on {threads}, {rate} samples a second",
+        time(seconds)
+    ));
+}
+
+/// What finding bounds took.
+fn bounds(work: &Work, samples: usize) {
+    let number = |n: u64| count(n as f64);
+    let each = |n: u64| count(n as f64 / samples.max(1) as f64);
+    let ratio = work.dense_macs as f64 / work.macs().max(1) as f64;
     note(format_args!(
         "        substituting every neuron back, densely, takes {}: {ratio:.1} times as many",
         number(work.dense_macs)
@@ -24,11 +39,5 @@ pub fn print(work: &Work, samples: usize, threads: usize, seconds: f64) {
         "        {} neurons a sample substituted back, {} of them dropped on the way",
         each(work.neurons),
         each(work.dropped)
-    ));
-    let rate = count(samples as f64 / seconds.max(1e-9));
-    let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-    note(format_args!(
-        "time    {} for {samples} samples on {threads}, {rate} samples a second",
-        time(seconds)
     ));
 }

@@ -16,6 +16,7 @@ pub fn line(record: &Record) -> io::Result<String> {
         // `min` would make a number of NaN.
         margin: lower(record.margin.filter(|m| !m.is_nan())),
         radius: lower(record.radius.filter(|r| !r.is_nan())),
+        attacked: record.attacked.filter(|a| a.is_finite()),
         epsilon: record.epsilon.filter(|e| e.is_finite()),
         seconds: if record.seconds.is_finite() { record.seconds } else { 0.0 },
         ..record.clone()

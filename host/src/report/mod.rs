@@ -13,6 +13,7 @@ pub mod ranges;
 pub mod record;
 mod summary;
 pub mod table;
+pub mod witnesses;
 
 pub use curve::Curve;
 pub use file::Sink;
@@ -28,7 +29,7 @@ pub struct Heading {
     pub model: String,
     /// The data file's name.
     pub data: String,
-    /// `certify`, `radius` or `bounds`.
+    /// `certify`, `radius`, `attack` or `bounds`.
     pub what: String,
     /// `linf`, `l2` or `l1`, with the box that cuts the ball if there is one; empty for boxes.
     pub norm: String,

@@ -64,8 +64,17 @@ fn three(value: f64) -> String {
 
 /// `part` of `whole` in percent with two places, rounded down; 0 where there is no whole.
 pub fn percent(part: usize, whole: usize) -> String {
-    let hundredths = (part as u128 * 10_000).checked_div(whole as u128).unwrap_or(0);
-    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+    hundredths((part as u128 * 10_000).checked_div(whole as u128).unwrap_or(0))
+}
+
+/// As [`percent`], rounded up.
+pub fn percent_up(part: usize, whole: usize) -> String {
+    let parts = part as u128 * 10_000;
+    hundredths(if whole == 0 { 0 } else { parts.div_ceil(whole as u128) })
+}
+
+fn hundredths(n: u128) -> String {
+    format!("{}.{:02} %", n / 100, n % 100)
 }
 
 /// The last `width` characters at most: of a path, its end tells more than its beginning.
@@ -131,6 +140,8 @@ mod tests {
         assert_eq!(count(999_900.0), "1.00 M");
         assert_eq!(percent(29, 100), "29.00 %");
         assert_eq!(percent(99_999, 100_000), "99.99 %");
+        assert_eq!(percent_up(1, 100_000), "0.01 %");
+        assert_eq!((percent_up(29, 100), percent_up(0, 0)), ("29.00 %".into(), "0.00 %".into()));
         assert_eq!(percent(2, 2), "100.00 %");
         assert_eq!(percent(0, 0), "0.00 %");
     }

@@ -43,9 +43,10 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// Certified accuracy against the radius (`radius`), or the share of samples against the proved
-    /// margin (`certify`). A misclassified sample counts as not certified at every radius; without
-    /// labels there is no accuracy, and the share certified is drawn.
+    /// Certified accuracy against the radius (`radius`), with that under attack where there was one,
+    /// or the share of samples against the margin that was proved (`certify`) or that is left
+    /// (`attack`). A misclassified sample counts as not certified at every radius; without labels
+    /// there is no accuracy, and the share certified is drawn.
     pub fn of(records: &[Record], heading: &Heading) -> Self {
         let n = records.len();
         let samples = format!("{n} sample{}", if n == 1 { "" } else { "s" });
@@ -58,27 +59,41 @@ impl Plot {
         if heading.what == "radius" {
             let certified = records.iter().filter(|r| r.verdict == Verdict::Certified);
             let radii: Vec<f64> = certified.filter_map(|r| r.radius).collect();
+            let mut curves = vec![Curve::at_least(heading.method.as_str(), &radii, n)];
+            if records.iter().any(|r| r.attacked.is_some()) {
+                curves[0].name = "certified".into();
+                curves.push(Curve::at_least("under attack", &unbroken(records), n));
+            }
             return Plot {
                 title: format!("{} by radius: {}", capital(share), heading.model),
                 subtitle: format!("{samples} of {}; {by}", heading.data),
                 x: format!("radius around each sample ({}, in units of the data)", heading.norm),
                 y: format!("{share} (%)"),
                 from_zero: true,
-                curves: vec![Curve::at_least(heading.method.as_str(), &radii, n)],
+                curves,
             };
         }
         let right = records.iter().filter(|r| r.verdict != Verdict::Misclassified);
         let margins: Vec<f64> = right.filter_map(|r| r.margin).collect();
         let epsilon = heading.epsilon.map(|e| format!(" radius {e}")).unwrap_or_default();
+        let within = format!("within {}{epsilon}: {}", heading.norm, heading.model);
+        let (title, told, x) = if heading.what == "attack" {
+            (
+                format!("Margins left {within}"),
+                format!("falsified {}", percent(all.falsified, n)),
+                "t: least lead of the right output that was found (falsified where 0 or less)",
+            )
+        } else {
+            (
+                format!("Proved margins {within}"),
+                format!("{share} {}", percent(all.certified, n)),
+                "t: proved lead of the right output over every other (certified where above 0)",
+            )
+        };
         Plot {
-            title: format!("Proved margins within {}{epsilon}: {}", heading.norm, heading.model),
-            subtitle: format!(
-                "{samples} of {}, {share} {}; {by}",
-                heading.data,
-                percent(all.certified, n)
-            ),
-            x: "t: proved lead of the right output over every other (certified where above 0)"
-                .into(),
+            title,
+            subtitle: format!("{samples} of {}, {told}; {by}", heading.data),
+            x: x.into(),
             y: "samples with a lead of at least t (%)".into(),
             from_zero: false,
             curves: vec![Curve::at_least(heading.method.as_str(), &margins, n)],
@@ -178,6 +193,13 @@ impl Plot {
     }
 }
 
+/// The distance of each rightly answered sample's nearest input with another answer, infinite where
+/// none was found.
+fn unbroken(records: &[Record]) -> Vec<f64> {
+    let right = records.iter().filter(|r| r.verdict != Verdict::Misclassified);
+    right.map(|r| r.attacked.unwrap_or(f64::INFINITY)).collect()
+}
+
 /// The part of a curve from `low` to `high`, without points that fall on the pixel before them.
 fn shown(points: &[(f64, f64)], low: f64, high: f64, from_zero: bool) -> Vec<(f64, f64)> {
     let Some(&first) = points.first() else { return Vec::new() };
@@ -274,6 +296,23 @@ mod tests {
         }
         let records = [Record { margin: Some(-2.0), radius: None, ..record(0) }];
         assert!(Plot::of(&records, &heading("certify")).svg().unwrap().contains("proved lead"));
+    }
+
+    #[test]
+    fn attacked_radii_are_the_second_curve() {
+        let records = [
+            Record { attacked: Some(0.3), ..record(0) },
+            record(1),
+            Record { verdict: Verdict::Misclassified, radius: Some(0.0), ..record(2) },
+            Record { verdict: Verdict::Unknown, radius: Some(0.0), ..record(3) },
+        ];
+        let plot = Plot::of(&records, &heading("radius"));
+        assert_eq!(plot.curves[0].points, [(0.1, 50.0), (0.1, 0.0)]);
+        assert_eq!(plot.curves[1].points, [(0.3, 75.0), (0.3, 50.0)]);
+        let svg = plot.svg().unwrap();
+        assert!(svg.contains("under attack") && svg.contains("certified"));
+        let records = [Record { margin: Some(-2.0), radius: None, ..record(0) }];
+        assert!(Plot::of(&records, &heading("attack")).svg().unwrap().contains("Margins left"));
     }
 
     #[test]

@@ -43,13 +43,18 @@ pub struct Record {
     pub verdict: Verdict,
     /// The method that settled it, or the last one tried.
     pub method: String,
-    /// Smallest lower bound of the specification over the region.
+    /// Smallest lower bound of the specification over the region; under `attack`, the least upper
+    /// bound of it at a point of the region, at most 0 where that falsifies.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub margin: Option<f64>,
     /// Largest certified radius (`radius` only).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub radius: Option<f64>,
-    /// Radius asked for (`certify` only).
+    /// Smallest distance of a replayed input with another answer, never below the true one: the
+    /// true radius is at most this (`radius --attack` only).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attacked: Option<f64>,
+    /// Radius asked for (`certify` and `attack`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub epsilon: Option<f64>,
     /// `linf`, `l2` or `l1`.
@@ -76,6 +81,7 @@ pub(crate) mod tests {
             method: "crown".into(),
             margin: None,
             radius: Some(0.1),
+            attacked: None,
             epsilon: None,
             norm: "linf".into(),
             semantics: "real".into(),

@@ -19,6 +19,9 @@ pub struct Summary {
     pub labelled: bool,
     /// Mean and median radius over the samples that have one; a misclassified one has 0.
     pub radius: Option<(f64, f64)>,
+    /// Mean and median distance of the nearest replayed input with another answer, over the samples
+    /// that have one; a misclassified one has 0 where any other was attacked.
+    pub attacked: Option<(f64, f64)>,
     /// Mean and median seconds per instance, and the sum.
     pub seconds: Option<(f64, f64, f64)>,
 }
@@ -28,6 +31,10 @@ impl Summary {
     pub fn of(records: &[Record]) -> Self {
         let count = |v| records.iter().filter(|r| r.verdict == v).count();
         let radii: Vec<f64> = records.iter().filter_map(|r| r.radius).collect();
+        let mut attacked: Vec<f64> = records.iter().filter_map(|r| r.attacked).collect();
+        if !attacked.is_empty() {
+            attacked.resize(attacked.len() + count(Verdict::Misclassified), 0.0);
+        }
         let seconds: Vec<f64> = records.iter().map(|r| r.seconds).collect();
         Summary {
             samples: records.len(),
@@ -37,6 +44,7 @@ impl Summary {
             misclassified: count(Verdict::Misclassified),
             labelled: records.iter().any(|r| r.label.is_some()),
             radius: average(&radii).map(|(mean, median, _)| (mean, median)),
+            attacked: average(&attacked).map(|(mean, median, _)| (mean, median)),
             seconds: average(&seconds),
         }
     }
@@ -76,7 +84,18 @@ mod tests {
         let (mean, median) = s.radius.unwrap();
         assert!((mean - 0.225).abs() < 1e-15 && (median - 0.15).abs() < 1e-15);
         assert_eq!(s.seconds, Some((0.25, 0.25, 1.25)));
-        assert!(s.labelled);
+        assert!(s.labelled && s.attacked.is_none());
+    }
+
+    #[test]
+    fn attacked_distances_count_the_misclassified_as_0() {
+        let with = |verdict, attacked| Record { verdict, attacked, ..record(0) };
+        let records = [
+            with(Verdict::Certified, Some(0.3)),
+            with(Verdict::Certified, None),
+            with(Verdict::Misclassified, None),
+        ];
+        assert_eq!(Summary::of(&records).attacked, Some((0.15, 0.15)));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The table that `certify` and `radius` print, within 80 columns.
+//! The table that `certify`, `radius` and `attack` print, within 80 columns.
 
 use std::io::{self, Write};
 
-use super::number::{cut, lower, percent, time};
+use super::number::{cut, lower, percent, percent_up, time, upper};
 use super::record::Record;
 use super::{Heading, Summary};
 
@@ -42,27 +42,40 @@ pub(super) fn head(h: &Heading, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn rows(records: &[Record], h: &Heading, limit: usize, out: &mut dyn Write) -> io::Result<()> {
-    let measure = if is_radius(h) { "radius" } else { "margin" };
     let shown = &records[..limit.min(records.len())];
+    // The bracket takes the method's place: the head has told it.
+    let bracket = is_radius(h) && records.iter().any(|r| r.attacked.is_some());
     if !shown.is_empty() {
+        let (third, fourth) = match (bracket, is_radius(h)) {
+            (true, _) => ("radius", "attacked"),
+            (_, true) => ("method", "radius"),
+            _ => ("method", "margin"),
+        };
+        let third = if bracket { format!("{third:>12}") } else { format!("{third:<12}") };
         writeln!(
             out,
-            "{:>8} {:>6} {:>6}  {:<13}  {:<12} {measure:>11} {:>10}",
-            "index", "label", "class", "verdict", "method", "time"
+            "{:>8} {:>6} {:>6}  {:<13}  {third} {fourth:>11} {:>10}",
+            "index", "label", "class", "verdict", "time"
         )?;
     }
     let class = |c: Option<usize>| c.map_or("-".to_owned(), |c| c.to_string());
+    let or_dash = |text: Option<String>| text.unwrap_or("-".to_owned());
     for r in shown {
-        let value = if is_radius(h) { r.radius } else { r.margin };
+        let (third, fourth) = match (bracket, is_radius(h)) {
+            (true, _) => (format!("{:>12}", or_dash(r.radius.map(lower))), r.attacked.map(upper)),
+            (_, true) => (format!("{:<12}", cut(&r.method, 12)), r.radius.map(lower)),
+            // Under attack, a margin is an upper bound.
+            _ if h.what == "attack" => (format!("{:<12}", cut(&r.method, 12)), r.margin.map(upper)),
+            _ => (format!("{:<12}", cut(&r.method, 12)), r.margin.map(lower)),
+        };
         writeln!(
             out,
-            "{:>8} {:>6} {:>6}  {:<13}  {:<12} {:>11} {:>10}",
+            "{:>8} {:>6} {:>6}  {:<13}  {third} {:>11} {:>10}",
             r.index,
             class(r.label),
             class(r.predicted),
             r.verdict.name(),
-            cut(&r.method, 12),
-            value.map_or("-".to_owned(), lower),
+            or_dash(fourth),
             time(r.seconds),
         )?;
     }
@@ -88,9 +101,21 @@ fn summary(s: &Summary, h: &Heading, out: &mut dyn Write) -> io::Result<()> {
         let (mean, median) = (lower(mean), lower(median));
         writeln!(out, "{:<20}mean {mean}, median {median}{note}", "radius")?;
     }
-    if !is_radius(h) && s.labelled {
+    if let (true, Some((mean, median))) = (is_radius(h), s.attacked) {
+        let (mean, median) = (upper(mean), upper(median));
+        writeln!(out, "{:<20}mean {mean}, median {median}, where one is found", "attacked")?;
+    }
+    if h.what == "certify" && s.labelled {
         // A sample counts where it is both answered as labelled and proved.
         writeln!(out, "{:<20}{}", "certified accuracy", percent(s.certified, s.samples))?;
+    }
+    if !is_radius(h) && s.labelled {
+        let least = percent(s.falsified + s.misclassified, s.samples);
+        let most = match h.what.as_str() {
+            "attack" => "or more".to_owned(),
+            _ => format!("to {}", percent_up(s.samples - s.certified, s.samples)),
+        };
+        writeln!(out, "{:<20}{least} {most}", "robust error")?;
     }
     if let Some((mean, median, sum)) = s.seconds {
         let (mean, median, sum) = (time(mean), time(median), time(sum));
@@ -151,6 +176,7 @@ misclassified               1    25.00 %
 samples                     4   100.00 %
 
 certified accuracy  50.00 %
+robust error        25.00 % to 50.00 %
 time per sample     mean 250 ms, median 250 ms, sum 1.00 s
 ";
         assert_eq!(text(&records, "certify", 2), expected);
@@ -164,6 +190,37 @@ time per sample     mean 250 ms, median 250 ms, sum 1.00 s
     }
 
     #[test]
+    fn attacks() {
+        let at = |index, verdict, margin| Record {
+            verdict,
+            margin,
+            radius: None,
+            method: "pgd".into(),
+            ..record(index)
+        };
+        let records = [
+            at(0, Verdict::Falsified, Some(-0.123456)),
+            at(1, Verdict::Unknown, Some(1.23456)),
+            at(2, Verdict::Misclassified, None),
+        ];
+        let told = text(&records, "attack", ROWS);
+        assert!(told.contains("falsified      pgd             -0.12345 "), "{told}");
+        assert!(told.contains("unknown        pgd               1.2346 "), "{told}");
+        assert!(told.contains("robust error        66.66 % or more\n"), "{told}");
+        assert!(!told.contains("certified accuracy"), "{told}");
+    }
+
+    #[test]
+    fn brackets() {
+        let attacked = Record { attacked: Some(0.123451), ..record(0) };
+        let told = text(&[attacked, record(1)], "radius", ROWS);
+        assert!(told.contains("      radius    attacked       time\n"), "{told}");
+        assert!(told.contains("     0.10000     0.12346     250 ms\n"), "{told}");
+        assert!(told.contains("     0.10000           -     250 ms\n"), "{told}");
+        assert!(told.contains("attacked            mean 0.12346, median 0.12346"), "{told}");
+    }
+
+    #[test]
     fn eighty_columns_whatever_the_names() {
         let long = "a".repeat(300);
         let records = [Record {
@@ -173,6 +230,7 @@ time per sample     mean 250 ms, median 250 ms, sum 1.00 s
             verdict: Verdict::Misclassified,
             method: long.clone(),
             radius: Some(-1.2345e-300),
+            attacked: Some(-1.2345e-300),
             seconds: 123_456.7,
             ..record(0)
         }];

@@ -1,5 +1,6 @@
 //! The `certus` command from outside: what it prints, where, and how it leaves.
 
+mod attack;
 mod bounds;
 mod data;
 mod models;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Folder, certus, digits, example, lines, stdout};
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "index",
     "label",
     "predicted",
@@ -12,6 +12,7 @@ const FIELDS: [&str; 12] = [
     "method",
     "margin",
     "radius",
+    "attacked",
     "epsilon",
     "norm",
     "semantics",
@@ -42,6 +43,7 @@ fn json_lines_have_the_fields_of_the_contract() {
                     "index" | "label" | "predicted" => (&whole, true),
                     "margin" => (&real, run == 0 && !wrong),
                     "radius" => (&real, run == 1),
+                    "attacked" => (&real, false),
                     "epsilon" => (&real, run == 0),
                     "seconds" => (&real, true),
                     _ => (&text, true),
@@ -215,7 +217,7 @@ fn verbose_counts_on_standard_error() {
 #[test]
 fn help_goes_where_it_was_asked_for() {
     let told = stdout(&certus(&["--help"]), 0);
-    for name in ["certify", "radius", "bounds", "inspect", "pack", "merge"] {
+    for name in ["certify", "radius", "attack", "bounds", "inspect", "pack", "merge"] {
         assert!(told.contains(name));
         assert!(stdout(&certus(&[name, "--help"]), 0).contains("Usage: certus"));
     }

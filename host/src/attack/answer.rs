@@ -1,0 +1,254 @@
+//! Attacks on the samples that a question is put to.
+
+use std::time::Instant;
+
+use certus_engine::model::Model;
+
+use super::deepfool::DeepFool;
+use super::descent::{Aim, Descent, Found, Loss};
+use super::gradient::Cpu;
+use super::nearest::Nearest;
+use super::replay::{Refusal, Witness, replay};
+use super::segment::shrink;
+use super::threat::{Place, Threat};
+use crate::cpu::Runner;
+use crate::question::{Answer, Question};
+use crate::report::Verdict;
+
+/// An attack by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// One gradient step of the radius's length.
+    Fgsm,
+    /// Gradient steps from the centre.
+    Ifgsm,
+    /// Gradient steps from the centre and from random starts.
+    Pgd,
+    /// Steps to the nearest linearised boundary.
+    DeepFool,
+}
+
+impl Method {
+    /// The name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Fgsm => "fgsm",
+            Method::Ifgsm => "ifgsm",
+            Method::Pgd => "pgd",
+            Method::DeepFool => "deepfool",
+        }
+    }
+}
+
+/// An attack with its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attack {
+    /// Its name.
+    pub method: Method,
+    /// The steps of the methods that descend.
+    pub descent: Descent,
+    /// The steps of DeepFool.
+    pub deepfool: DeepFool,
+    /// The box that witnesses lie in; within the question's.
+    pub clip: Option<(f32, f32)>,
+}
+
+/// One thread's memory: for bounds, and for gradients once they are asked for.
+#[derive(Debug)]
+pub struct Worker<'m> {
+    /// Bounds, and the forward pass as deployed.
+    pub runner: Runner<'m>,
+    model: Model<'m>,
+    gradient: Option<Cpu<'m>>,
+}
+
+impl<'m> Worker<'m> {
+    /// See [`Runner::new`].
+    pub fn new(model: Model<'m>, parallel: bool) -> Self {
+        Self { runner: Runner::new(model, parallel), model, gradient: None }
+    }
+
+    /// Both, and the multiply-adds that the gradient has done.
+    fn parts(&mut self) -> (&mut Cpu<'m>, &mut Runner<'m>) {
+        let gradient = self.gradient.get_or_insert_with(|| Cpu::new(self.model));
+        (gradient, &mut self.runner)
+    }
+
+    fn macs(&self) -> u64 {
+        self.gradient.as_ref().map_or(0, Cpu::macs)
+    }
+}
+
+impl Attack {
+    /// The usual settings: FGSM one step, I-FGSM 10 steps that could go 1.25 times the radius, both
+    /// with cross-entropy; PGD as [`Descent::PGD`]; DeepFool as its default.
+    pub fn new(method: Method) -> Self {
+        let plain = Descent {
+            loss: Loss::CrossEntropy,
+            decay: false,
+            momentum: 0.0,
+            restarts: 1,
+            aim: Aim::Best,
+            ..Descent::PGD
+        };
+        let descent = match method {
+            Method::Fgsm => Descent { steps: 1, ..plain },
+            Method::Ifgsm => Descent { steps: 10, ..plain },
+            Method::Pgd | Method::DeepFool => Descent::PGD,
+        };
+        Self { method, descent, deepfool: DeepFool::default(), clip: None }
+    }
+
+    /// Attacks output `class` in the ball of radius `epsilon` around `x`.
+    pub fn run(
+        &self,
+        worker: &mut Worker<'_>,
+        threat: &Threat<'_>,
+        class: usize,
+        index: usize,
+    ) -> Found {
+        let (gradient, runner) = worker.parts();
+        let whole = match self.method {
+            Method::Fgsm => 1.0,
+            Method::Ifgsm => 1.25,
+            Method::Pgd => 4.0,
+            Method::DeepFool => return self.deepfool(gradient, runner, threat, class),
+        };
+        let descent = &self.descent;
+        let step = whole * threat.epsilon / descent.steps.max(1) as f64;
+        let descent = Descent { step: descent.step.or(Some(step)), ..*descent };
+        descent.run(gradient, runner, threat, class, index)
+    }
+
+    /// DeepFool knows no radius: what it finds falsifies where it happens to be near enough.
+    fn deepfool(
+        &self,
+        gradient: &mut Cpu<'_>,
+        runner: &mut Runner<'_>,
+        threat: &Threat<'_>,
+        class: usize,
+    ) -> Found {
+        let free = Threat { epsilon: f64::INFINITY, ..*threat };
+        let place = Place::new(&free);
+        let point = self.deepfool.run(gradient, &place, threat.clip, class);
+        let mut found = Found::default();
+        for point in shrink(gradient, &place, class, &point).into_iter().chain([point]) {
+            match replay(runner, threat, class, &point) {
+                Ok(witness) => {
+                    found.witness = Some(witness);
+                    break;
+                }
+                Err(Refusal::Unsettled { lead }) => found.keep(&point, lead),
+                Err(_) => {}
+            }
+        }
+        found
+    }
+
+    /// Attacks the ball of one radius around `x`: `falsified` where a witness replayed.
+    ///
+    /// The record's margin is an upper bound of the least lead of the class over the region, taken
+    /// at the best point found.
+    pub fn answer(
+        &self,
+        question: &Question,
+        worker: &mut Worker<'_>,
+        index: usize,
+        x: &[f32],
+        label: Option<usize>,
+        epsilon: f64,
+    ) -> (Answer, Option<Witness>) {
+        let begun = Instant::now();
+        let mut answer = question.begin(&mut worker.runner, index, x, label);
+        answer.record.epsilon = Some(epsilon);
+        if answer.record.verdict == Verdict::Unknown {
+            answer.record.method = self.method.name().to_owned();
+        }
+        let found = self.open(question, worker, x, epsilon, &mut answer);
+        if let Some(found) = found.as_ref().filter(|found| found.witness.is_none()) {
+            let best = found.best.as_ref().map(|(point, _)| point);
+            let threat = self.threat(question, x, epsilon);
+            answer.record.margin = best.zip(answer.record.predicted).and_then(|(point, class)| {
+                match replay(&mut worker.runner, &threat, class, point) {
+                    Err(Refusal::Unsettled { lead }) if lead.is_finite() => Some(-f64::from(lead)),
+                    _ => None,
+                }
+            });
+        }
+        let witness = found.and_then(|found| found.witness);
+        if let Some(witness) = &witness {
+            answer.record.margin = Some(0.0 - f64::from(witness.lead()));
+        }
+        answer.record.seconds = begun.elapsed().as_secs_f64();
+        (answer, witness)
+    }
+
+    /// Attacks what `answer`, of the proofs, left unknown.
+    pub fn escalate(
+        &self,
+        question: &Question,
+        worker: &mut Worker<'_>,
+        x: &[f32],
+        epsilon: f64,
+        answer: &mut Answer,
+    ) -> Option<Witness> {
+        let begun = Instant::now();
+        let found = self.open(question, worker, x, epsilon, answer);
+        answer.record.seconds += begun.elapsed().as_secs_f64();
+        found?.witness
+    }
+
+    fn threat<'a>(&self, question: &Question, x: &'a [f32], epsilon: f64) -> Threat<'a> {
+        Threat { center: x, epsilon, norm: question.norm, clip: self.clip }
+    }
+
+    /// Runs on a sample that is still unknown, and fills in what a witness proves.
+    fn open(
+        &self,
+        question: &Question,
+        worker: &mut Worker<'_>,
+        x: &[f32],
+        epsilon: f64,
+        answer: &mut Answer,
+    ) -> Option<Found> {
+        if answer.record.verdict != Verdict::Unknown {
+            return None;
+        }
+        let class = answer.record.predicted?;
+        let before = worker.macs();
+        let threat = self.threat(question, x, epsilon);
+        let found = self.run(worker, &threat, class, answer.record.index);
+        answer.work.product_macs += worker.macs() - before;
+        if let Some(witness) = &found.witness {
+            answer.record.verdict = witness.verdict();
+            answer.record.method = self.method.name().to_owned();
+        }
+        Some(found)
+    }
+}
+
+impl Nearest {
+    /// Fills in the distance of the nearest witness found around `x`; `answer` has the certified
+    /// radius.
+    pub fn bracket(
+        &self,
+        question: &Question,
+        clip: Option<(f32, f32)>,
+        worker: &mut Worker<'_>,
+        x: &[f32],
+        answer: &mut Answer,
+    ) -> Option<Witness> {
+        let record = &mut answer.record;
+        let class = record.predicted.filter(|_| record.verdict != Verdict::Misclassified)?;
+        let begun = Instant::now();
+        let before = worker.macs();
+        let threat = Threat { center: x, epsilon: f64::INFINITY, norm: question.norm, clip };
+        let hint = record.radius.unwrap_or(0.0);
+        let (gradient, runner) = worker.parts();
+        let witness = self.run(gradient, runner, &threat, class, record.index, hint);
+        answer.work.product_macs += worker.macs() - before;
+        record.attacked = witness.as_ref().map(Witness::distance);
+        record.seconds += begun.elapsed().as_secs_f64();
+        witness
+    }
+}

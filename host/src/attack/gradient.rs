@@ -1,0 +1,166 @@
+//! Outputs and gradients of a batch of points.
+
+use std::borrow::Cow;
+
+use certus_engine::model::{Activation, Model, Weights};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// A network that can be differentiated at many points at once. Nothing here is a bound.
+pub trait Gradient {
+    /// Number of inputs.
+    fn inputs(&self) -> usize;
+
+    /// Number of outputs.
+    fn outputs(&self) -> usize;
+
+    /// The outputs, `[points][outputs]`, at `points`, `[points][inputs]`, which become those that
+    /// [`Gradient::backward`] differentiates at.
+    fn forward(&mut self, points: &[f32]) -> &[f32];
+
+    /// Gradients of `sum_j seeds_j f_j` by the input, `[points][each][inputs]`: `each` of them at
+    /// every point of the last call of [`Gradient::forward`], for `seeds`
+    /// `[points][each][outputs]`. At a kink, the derivative of the side that the activation takes.
+    fn backward(&mut self, seeds: &[f32], each: usize) -> &[f32];
+}
+
+/// The dense layers of a model in f32, as matrix products on one core.
+///
+/// Memory: the activations of the largest batch, and a copy of weights stored as f16.
+#[derive(Debug)]
+pub struct Cpu<'m> {
+    inputs: usize,
+    layers: Vec<Dense<'m>>,
+    /// Points of the last forward pass.
+    points: usize,
+    /// Gradients by the outputs of the layer at work, and by its inputs.
+    above: Vec<f32>,
+    below: Vec<f32>,
+    macs: u64,
+}
+
+#[derive(Debug)]
+struct Dense<'m> {
+    rows: usize,
+    cols: usize,
+    weights: Cow<'m, [f32]>,
+    bias: &'m [f32],
+    activation: Activation,
+    /// What came in at the last forward pass, `[points][cols]`.
+    fed: Vec<f32>,
+    /// Pre-activations, `[points][rows]`, then what went out.
+    out: Vec<f32>,
+    /// The activation's slope at each.
+    slopes: Vec<f32>,
+}
+
+impl<'m> Cpu<'m> {
+    /// For the stored network of `model`.
+    pub fn new(model: Model<'m>) -> Self {
+        let layers = model.layers().map(|layer| Dense {
+            rows: layer.rows,
+            cols: layer.cols,
+            weights: match layer.weights {
+                Weights::F32(w) => Cow::Borrowed(w),
+                Weights::F16(w) => w.iter().map(|w| w.to_f32()).collect(),
+            },
+            bias: layer.bias,
+            activation: layer.activation,
+            fed: Vec::new(),
+            out: Vec::new(),
+            slopes: Vec::new(),
+        });
+        let layers = layers.collect();
+        let (above, below) = (Vec::new(), Vec::new());
+        Self { inputs: model.inputs(), layers, points: 0, above, below, macs: 0 }
+    }
+
+    /// Multiply-adds done so far.
+    pub fn macs(&self) -> u64 {
+        self.macs
+    }
+}
+
+impl Gradient for Cpu<'_> {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.layers.last().map_or(self.inputs, |layer| layer.rows)
+    }
+
+    fn forward(&mut self, points: &[f32]) -> &[f32] {
+        self.points = points.len() / self.inputs.max(1);
+        let mut carried = points;
+        for layer in &mut self.layers {
+            layer.forward(carried, self.points);
+            self.macs += (self.points * layer.rows * layer.cols) as u64;
+            carried = &layer.out;
+        }
+        self.layers.last().map_or(&[], |layer| &layer.out)
+    }
+
+    fn backward(&mut self, seeds: &[f32], each: usize) -> &[f32] {
+        self.above.clear();
+        self.above.extend_from_slice(seeds);
+        for layer in self.layers.iter().rev() {
+            layer.backward(&mut self.above, &mut self.below, self.points, each);
+            self.macs += (self.points * each * layer.rows * layer.cols) as u64;
+            std::mem::swap(&mut self.above, &mut self.below);
+        }
+        &self.above
+    }
+}
+
+impl Dense<'_> {
+    fn weights(&self) -> ArrayView2<'_, f32> {
+        ArrayView2::from_shape((self.rows, self.cols), &self.weights).expect("rows x cols weights")
+    }
+
+    fn forward(&mut self, fed: &[f32], points: usize) {
+        self.fed.clear();
+        self.fed.extend_from_slice(fed);
+        self.out.clear();
+        (0..points).for_each(|_| self.out.extend_from_slice(self.bias));
+        let mut out = std::mem::take(&mut self.out);
+        let fed = ArrayView2::from_shape((points, self.cols), &self.fed).expect("points x cols");
+        let mut view =
+            ArrayViewMut2::from_shape((points, self.rows), &mut out).expect("points x rows");
+        general_mat_mul(1.0, &fed, &self.weights().reversed_axes(), 1.0, &mut view);
+        self.out = out;
+        self.slopes.clear();
+        for z in &mut self.out {
+            self.slopes.push(slope(self.activation, *z));
+            *z = self.activation.apply(*z);
+        }
+    }
+
+    /// Gradients by what came in, `[points][each][cols]`, from those by what went out.
+    fn backward(&self, above: &mut [f32], below: &mut Vec<f32>, points: usize, each: usize) {
+        let width = (each * self.rows).max(1);
+        let slopes = self.slopes.chunks_exact(self.rows.max(1));
+        for (above, slopes) in above.chunks_exact_mut(width).zip(slopes) {
+            for row in above.chunks_exact_mut(self.rows.max(1)) {
+                row.iter_mut().zip(slopes).for_each(|(g, slope)| *g *= slope);
+            }
+        }
+        below.clear();
+        below.resize(points * each * self.cols, 0.0);
+        let rows = points * each;
+        let above = ArrayView2::from_shape((rows, self.rows), &above[..rows * self.rows])
+            .expect("points x each x rows");
+        let mut below =
+            ArrayViewMut2::from_shape((rows, self.cols), below).expect("points x each x cols");
+        general_mat_mul(1.0, &above, &self.weights(), 0.0, &mut below);
+    }
+}
+
+/// The derivative of the side that [`Activation::apply`] takes; a NaN counts as positive.
+fn slope(activation: Activation, z: f32) -> f32 {
+    match activation {
+        Activation::Relu if z <= 0.0 => 0.0,
+        Activation::LeakyRelu(slope) if z < 0.0 => slope,
+        _ => 1.0,
+    }
+}
