@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use certus_engine::bounds::{Error, Options, Work};
+use certus_engine::bounds::{Error, Options, Semantics, Work};
 use certus_engine::certificate::{Verdict as Proof, margin, verdict};
 use certus_engine::region::{Norm, Region};
+use certus_engine::simplex::{Query, Simplex};
 use certus_engine::spec::Spec;
 
 use crate::cpu::Runner;
+use crate::geometry::Norms;
 use crate::radius::{Found, Search};
 use crate::report::{Record, Verdict};
 
@@ -17,7 +19,16 @@ pub struct Stage {
     /// The name.
     pub name: &'static str,
     /// What the engine does.
-    pub options: Options,
+    pub how: How,
+}
+
+/// What the engine does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum How {
+    /// Bounds over the ball.
+    Bounds(Options),
+    /// The simplex certificate: a radius at once.
+    Simplex(Semantics),
 }
 
 /// The question about a classifier that is put to every sample: does the class stay the same in a
@@ -32,6 +43,8 @@ pub struct Question {
     pub stages: Vec<Stage>,
     /// `real` or `deployed`, for the records.
     pub semantics: &'static str,
+    /// Norms of the model's weights, which spare the simplex certificate work.
+    pub norms: Option<Norms>,
 }
 
 /// A record with the work it took.
@@ -96,7 +109,13 @@ impl Question {
         let mut found = Found::default();
         if let (Verdict::Unknown, Some(class)) = (answer.record.verdict, answer.record.predicted) {
             let mut prover = Prover::new(self, x, class);
-            found = search.run(|epsilon| prover.prove(runner, epsilon, &mut answer));
+            found = match &self.stages[..] {
+                [Stage { how: How::Simplex(semantics), .. }] => {
+                    let radius = prover.simplex(runner, *semantics, &mut answer);
+                    Found { radius: closed(radius), ..Found::default() }
+                }
+                _ => search.run(|epsilon| prover.prove(runner, epsilon, &mut answer)),
+            };
             answer.record.radius = Some(found.radius);
             if found.radius > 0.0 {
                 answer.record.verdict = Verdict::Certified;
@@ -106,6 +125,18 @@ impl Question {
         }
         answer.record.seconds = begun.elapsed().as_secs_f64();
         (answer, found)
+    }
+
+    /// What the simplex certificate is asked about `x`.
+    pub(crate) fn query<'a>(
+        &'a self,
+        x: &'a [f32],
+        class: usize,
+        clip: Option<(&'a [f32], &'a [f32])>,
+        semantics: Semantics,
+    ) -> Query<'a> {
+        let known = self.norms.as_ref().map(Norms::known);
+        Query { clip, semantics, known, ..Query::margins(x, self.norm, class) }
     }
 
     /// A record with the prediction, `unknown` unless that is not the label.
@@ -128,6 +159,7 @@ impl Question {
             margin: None,
             radius: None,
             attacked: None,
+            exact: None,
             epsilon: None,
             norm: norm_name(self.norm).to_owned(),
             semantics: self.semantics.to_owned(),
@@ -138,6 +170,14 @@ impl Question {
     }
 }
 
+/// The radius of a closed ball within an open one, at most what a search would try.
+pub(crate) fn closed(radius: f32) -> f64 {
+    f64::from(radius.next_down()).clamp(0.0, LARGEST_RADIUS)
+}
+
+/// Radii are not told beyond this: above any input's scale.
+const LARGEST_RADIUS: f64 = 1e12;
+
 /// The stages at work on one sample.
 struct Prover<'a> {
     question: &'a Question,
@@ -146,24 +186,66 @@ struct Prover<'a> {
     clip: Option<(Vec<f32>, Vec<f32>)>,
     bounds: Vec<f32>,
     margin: Option<f32>,
+    /// The radius of the simplex certificate, once it is known.
+    certificate: Option<f32>,
 }
 
 impl<'a> Prover<'a> {
     fn new(question: &'a Question, x: &'a [f32], class: usize) -> Self {
         let clip = question.clip.map(|(lo, hi)| (vec![lo; x.len()], vec![hi; x.len()]));
-        Self { question, x, class, clip, bounds: Vec::new(), margin: None }
+        Self { question, x, class, clip, bounds: Vec::new(), margin: None, certificate: None }
+    }
+
+    /// The radius of the simplex certificate, computed once; 0 if the engine refuses.
+    fn simplex(
+        &mut self,
+        runner: &mut Runner<'_>,
+        semantics: Semantics,
+        answer: &mut Answer,
+    ) -> f32 {
+        if let Some(radius) = self.certificate {
+            return radius;
+        }
+        let clip = self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
+        let query = self.question.query(self.x, self.class, clip, semantics);
+        let found: Result<Simplex<1>, Error> = runner.simplex(&query);
+        let radius = match found {
+            Ok(found) => {
+                answer.work += found.work;
+                found.radius()
+            }
+            Err(error) => {
+                answer.refused = Some(error);
+                0.0
+            }
+        };
+        self.certificate = Some(radius);
+        radius
     }
 
     /// Tries the stages in turn; keeps the best margin and the name of the one that proved it.
     fn prove(&mut self, runner: &mut Runner<'_>, epsilon: f64, answer: &mut Answer) -> bool {
-        let region = match &self.clip {
-            Some((lo, hi)) => Region::ball_in_box(self.x, epsilon, self.question.norm, lo, hi),
-            None => Region::ball(self.x, epsilon, self.question.norm),
-        };
         let spec = Spec::Margins { class: self.class };
         self.margin = None;
         for stage in &self.question.stages {
-            match runner.lower_bounds(&region, &spec, &stage.options, &mut self.bounds) {
+            let options = match &stage.how {
+                How::Bounds(options) => options,
+                How::Simplex(semantics) => {
+                    let radius = self.simplex(runner, *semantics, answer);
+                    // The certificate is that of an open ball.
+                    if epsilon < f64::from(radius) {
+                        answer.record.method = stage.name.to_owned();
+                        answer.refused = None;
+                        return true;
+                    }
+                    continue;
+                }
+            };
+            let region = match &self.clip {
+                Some((lo, hi)) => Region::ball_in_box(self.x, epsilon, self.question.norm, lo, hi),
+                None => Region::ball(self.x, epsilon, self.question.norm),
+            };
+            match runner.lower_bounds(&region, &spec, options, &mut self.bounds) {
                 Ok(work) => answer.work += work,
                 // A later stage's tighter bounds may stay within range.
                 Err(error) => {

@@ -25,6 +25,7 @@ fn records(n: usize) -> Vec<Record> {
                 margin: (!wrong).then_some(margin),
                 radius: (!wrong).then_some(0.02 * (-(1.0 - u).ln()).sqrt()),
                 attacked: None,
+                exact: None,
                 epsilon: None,
                 norm: "linf".into(),
                 semantics: "real".into(),

@@ -24,6 +24,7 @@ fn record(index: usize) -> Record {
         margin: None,
         radius: Some(index as f64 / 7.0),
         attacked: None,
+        exact: None,
         epsilon: None,
         norm: "linf".into(),
         semantics: "real".into(),

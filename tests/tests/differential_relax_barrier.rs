@@ -8,7 +8,7 @@
 //! neuron that is stable already is not back-substituted, which leaves it a larger rounding budget.
 
 use certus::cpu::Runner;
-use certus::question::{Question, Stage};
+use certus::question::{self, Question, Stage};
 use certus::radius::Search;
 use certus_engine::bounds::{Method, Options};
 use certus_engine::model::Model;
@@ -41,8 +41,8 @@ struct Radii {
 
 fn ours(words: &[u32], x: &[f32], method: Method, intersect: bool, start: f64) -> f64 {
     let options = Options { intersect, ..Options::new(method) };
-    let stages = vec![Stage { name: "", options }];
-    let question = Question { norm: Norm::Linf, clip: None, stages, semantics: "real" };
+    let stages = vec![Stage { name: "", how: question::How::Bounds(options) }];
+    let question = Question { norm: Norm::Linf, clip: None, stages, semantics: "real", norms: None };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: TOLERANCE, budget: 200, start };
     let (_, found) = question.radius(&mut runner, 0, x, None, &search);

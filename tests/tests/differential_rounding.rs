@@ -1,7 +1,7 @@
 //! What rigour costs: our certified radii beside those of the same computation in f64.
 
 use certus::cpu::Runner;
-use certus::question::{Question, Stage};
+use certus::question::{self, Question, Stage};
 use certus::radius::Search;
 use certus_engine::bounds::{Method, Options};
 use certus_engine::model::Model;
@@ -26,8 +26,9 @@ fn radii(dense: &Dense, words: &[u32], x: &[f32], norm: Norm, start: f64) -> (f6
     let question = Question {
         norm,
         clip: None,
-        stages: vec![Stage { name: "crown", options }],
+        stages: vec![Stage { name: "crown", how: question::How::Bounds(options) }],
         semantics: "real",
+        norms: None,
     };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: start * GRID, budget: 100, start };

@@ -11,12 +11,13 @@ use super::Outcome;
 use super::inputs::{check_output, checked, read_blob};
 use super::message::say;
 use super::options::{
-    ComputeArgs, FormatArg, LARGEST_END, MethodArgs, NormArg, OutArgs, down, name, parse_epsilon,
+    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, NormArg, OutArgs, down, name, parse_epsilon,
     up,
 };
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};
 use crate::error::{Error, Result};
+use crate::question::How;
 use crate::report::ranges::{self, Range};
 use crate::report::{Heading, Sink, file};
 use crate::run::Progress;
@@ -71,6 +72,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
     if let Some(out) = &args.out.out {
         let inputs = [("MODEL", Some(args.model.as_path())), ("--center", args.center.as_deref())];
         check_output("--out", out, &inputs)?;
+    }
+    if args.method.method == MethodArg::Simplex {
+        let message = "--method simplex is a distance, not bounds; expected another method";
+        return Err(Error::Usage(message.to_owned()));
     }
     let words = read_blob(&args.model, Ok)?;
     let model = checked(&words);
@@ -173,7 +178,8 @@ fn bound(
 ) -> std::result::Result<Report, bounds::Error> {
     let mut best: Option<Report> = None;
     for stage in args.method.stages() {
-        let options = bounds::Options { every_neuron: args.layers, ..stage.options };
+        let How::Bounds(options) = stage.how else { continue };
+        let options = bounds::Options { every_neuron: args.layers, ..options };
         let found = runner.report(region, &Spec::Outputs, &options)?;
         best = Some(match best {
             None => found,

@@ -8,7 +8,7 @@ use certus_engine::relax::LowerSlope;
 use clap::ValueEnum;
 
 use crate::error::{Error, Result};
-use crate::question::Stage;
+use crate::question::{How, Stage};
 
 /// Norm of the ball.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,6 +45,8 @@ pub enum MethodArg {
     FastLin,
     /// Back-substitution with the tighter lower slope of each neuron
     Crown,
+    /// Distance to the nearest face of the sample's linear region
+    Simplex,
 }
 
 /// Lower slope of an unstable neuron in CROWN.
@@ -141,12 +143,17 @@ impl MethodArgs {
         }
     }
 
-    /// The engine's options for one of its methods.
-    pub fn options(&self, method: Method) -> Options {
-        let semantics = match self.semantics {
+    /// The engine's semantics.
+    pub fn semantics(&self) -> Semantics {
+        match self.semantics {
             SemanticsArg::Real => Semantics::Real,
             SemanticsArg::Deployed => Semantics::Deployed,
-        };
+        }
+    }
+
+    /// The engine's options for one of its methods.
+    pub fn options(&self, method: Method) -> Options {
+        let semantics = self.semantics();
         let lower = match self.lower_slope {
             SlopeArg::Adaptive => LowerSlope::Adaptive,
             SlopeArg::Zero => LowerSlope::Zero,
@@ -158,13 +165,16 @@ impl MethodArgs {
 
     /// The methods to try, in order.
     pub fn stages(&self) -> Vec<Stage> {
-        let stage = |name, method| Stage { name, options: self.options(method) };
+        let stage = |name, method| Stage { name, how: How::Bounds(self.options(method)) };
         match self.method {
             MethodArg::Auto => vec![stage("ibp", Method::Ibp), stage("crown", Method::Crown)],
             MethodArg::Ibp => vec![stage("ibp", Method::Ibp)],
             MethodArg::CrownIbp => vec![stage("crown-ibp", Method::CrownIbp)],
             MethodArg::FastLin => vec![stage("fast-lin", Method::FastLin)],
             MethodArg::Crown => vec![stage("crown", Method::Crown)],
+            MethodArg::Simplex => {
+                vec![Stage { name: "simplex", how: How::Simplex(self.semantics()) }]
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! `certus radius`: the largest certified radius of every sample.
 
 use super::Outcome;
-use super::options::{MethodArgs, NormArg, parse_epsilon};
+use super::options::{MethodArg, MethodArgs, NormArg, parse_epsilon};
 use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::Nearest;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::exact::exact;
 use crate::radius::Search;
 
 /// Find the largest radius around each sample that certifies
@@ -19,12 +20,31 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 60, allow_negative_numbers = true,
         value_parser = clap::value_parser!(u32).range(1..), help_heading = "Question")]
     budget: u32,
+    /// Prove the exact distance of the nearest other answer where it lies in the sample's linear
+    /// region, and say for how many it does
+    #[arg(long, conflicts_with = "attack", help_heading = "Question")]
+    exact: bool,
     #[command(flatten)]
     method: MethodArgs,
     #[command(flatten)]
     attack: AttackArgs,
     #[command(flatten)]
     run: RunArgs,
+}
+
+impl Args {
+    /// The method, the simplex certificate where the exact distance is asked for.
+    fn method(&self, exact: bool) -> Result<MethodArgs> {
+        let method = match self.method.method {
+            MethodArg::Auto if exact => MethodArg::Simplex,
+            method => method,
+        };
+        if exact && method != MethodArg::Simplex {
+            let message = "--exact needs --method simplex, whose distances can be exact";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        Ok(MethodArgs { method, ..self.method.clone() })
+    }
 }
 
 /// Runs the subcommand.
@@ -38,8 +58,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let search = Search { tolerance, budget: args.budget as usize, start };
     let mut options =
         vec![("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
-    let mut plan = args.method.plan();
+    let mut plan = args.method(args.exact)?.plan();
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
+    if args.exact {
+        options.push(("exact", "true".to_owned()));
+    }
     if args.attack.attack {
         options.push(("attack", "nearest".to_owned()));
         plan.method = format!("{} and attack", plan.method);
@@ -48,7 +71,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let nearest = Nearest::default();
     let outcome = setup.run("radius", None, &options, |question, worker, index, x, label| {
         let mut answer = question.radius(&mut worker.runner, index, x, label, &search).0;
-        if args.attack.attack {
+        if args.exact {
+            let witness = exact(question, setup.inner, worker, x, &mut answer);
+            witnesses.put(&answer.record, witness);
+        } else if args.attack.attack {
             let witness = nearest.bracket(question, setup.inner, worker, x, &mut answer);
             witnesses.put(&answer.record, witness);
         }

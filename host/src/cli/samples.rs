@@ -17,7 +17,8 @@ use super::{Outcome, verbose};
 use crate::attack::Worker;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::question::{Answer, Question};
+use crate::geometry::Norms;
+use crate::question::{Answer, How, Question};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
 
@@ -100,11 +101,13 @@ impl<'a> Setup<'a> {
         // Rounded outward, the box holds all that was asked for.
         let inner = clip.map(|(lo, hi)| (up(lo), down(hi)));
         let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
+        let simplex = plan.stages.iter().any(|stage| matches!(stage.how, How::Simplex(_)));
         let question = Question {
             norm: args.norm.norm(),
             clip,
             stages: plan.stages.clone(),
             semantics: plan.semantics,
+            norms: simplex.then(|| Norms::new(&model, args.norm.norm())),
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::record::Record;
 
 /// The columns, in order.
-pub const COLUMNS: [&str; 13] = [
+pub const COLUMNS: [&str; 14] = [
     "index",
     "label",
     "predicted",
@@ -14,6 +14,7 @@ pub const COLUMNS: [&str; 13] = [
     "margin",
     "radius",
     "attacked",
+    "exact",
     "epsilon",
     "norm",
     "semantics",
@@ -43,7 +44,7 @@ pub fn rows(records: &[Record], out: &mut dyn Write) -> io::Result<()> {
     csv.flush()
 }
 
-fn row(r: &Record) -> [String; 13] {
+fn row(r: &Record) -> [String; 14] {
     let whole = |n: Option<usize>| n.map(|n| n.to_string()).unwrap_or_default();
     [
         r.index.to_string(),
@@ -54,6 +55,7 @@ fn row(r: &Record) -> [String; 13] {
         real(r.margin),
         real(r.radius),
         real(r.attacked),
+        r.exact.map(|exact| exact.to_string()).unwrap_or_default(),
         real(r.epsilon),
         r.norm.clone(),
         r.semantics.clone(),
@@ -92,9 +94,9 @@ mod tests {
         write(&records, &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "index,label,predicted,verdict,method,margin,radius,attacked,epsilon,norm,semantics,backend,seconds\n\
-             0,1,1,certified,crown,,0.1,,,linf,real,cpu,0.25\n\
-             7,,1,certified,crown,-1e-9,,,,linf,real,\"A, \"\"B\"\"\",0.25\n"
+            "index,label,predicted,verdict,method,margin,radius,attacked,exact,epsilon,norm,semantics,backend,seconds\n\
+             0,1,1,certified,crown,,0.1,,,,linf,real,cpu,0.25\n\
+             7,,1,certified,crown,-1e-9,,,,,linf,real,\"A, \"\"B\"\"\",0.25\n"
         );
     }
 

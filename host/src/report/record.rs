@@ -54,6 +54,10 @@ pub struct Record {
     /// true radius is at most this (`radius --attack` only).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attacked: Option<f64>,
+    /// Whether the distance of the nearest input with another answer is proved to lie from `radius`
+    /// to `attacked`, equal up to rounding (`--exact` only).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exact: Option<bool>,
     /// Radius asked for (`certify` and `attack`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub epsilon: Option<f64>,
@@ -82,6 +86,7 @@ pub(crate) mod tests {
             margin: None,
             radius: Some(0.1),
             attacked: None,
+            exact: None,
             epsilon: None,
             norm: "linf".into(),
             semantics: "real".into(),
