@@ -5,7 +5,6 @@ pub mod blob;
 pub mod cli;
 pub mod cpu;
 pub mod dataset;
-pub mod exact;
 pub mod error;
 pub mod geometry;
 pub mod import;

@@ -8,10 +8,12 @@ use certus_engine::region::Norm;
 use certus_tests::floats;
 use certus_tests::generate::network;
 use certus_tests::oracle::{minimum, pre_activations};
+use certus_tests::outside;
 use certus_tests::plan::{many, seed};
 use certus_tests::rational::{Rational, Sign, abs, compare, dot, exact, from_slice};
 use certus_tests::region::{Norm as TestNorm, Region};
 use fastrand::Rng;
+use ndarray::{Array1, Array2};
 
 const SEED: u64 = 97;
 const NORMS: [(Norm, TestNorm); 3] =
@@ -194,11 +196,11 @@ fn is_bound(bound: &Rational, rows: usize, cols: usize, weights: &[f32]) -> bool
         if pivot.sign() == Sign::Negative {
             return false;
         }
-        for i in k + 1..rows {
-            let factor = &matrix[i][k] / &pivot;
-            for j in k + 1..rows {
-                let change = &factor * &matrix[k][j];
-                matrix[i][j] -= change;
+        let pivots = matrix[k].clone();
+        for row in &mut matrix[k + 1..] {
+            let factor = &row[k] / &pivot;
+            for (entry, above) in row.iter_mut().zip(&pivots).skip(k + 1) {
+                *entry -= &factor * above;
             }
         }
     }
@@ -230,5 +232,39 @@ fn spectral_norms_are_above_the_truth_and_near_it() {
         assert!(is_bound(&exact(bound), rows, cols, &weights), "{rows} x {cols} {weights:?}");
         let lower = exact(bound) * &tight;
         assert!(!is_bound(&lower, rows, cols, &weights), "{bound} is loose: {weights:?}");
+    }
+}
+
+/// `||W v|| / ||v||` after many steps of power iteration: at most the spectral norm, and near it.
+fn power_iteration(rows: usize, cols: usize, weights: &[f32], steps: usize) -> f64 {
+    let matrix = Array2::from_shape_fn((rows, cols), |(i, j)| f64::from(weights[i * cols + j]));
+    let mut v = Array1::from_elem(cols, 1.0 / (cols as f64).sqrt());
+    let mut size = 0.0;
+    for _ in 0..steps {
+        let image = matrix.dot(&v);
+        size = image.dot(&image).sqrt();
+        v = matrix.t().dot(&image);
+        v /= v.dot(&v).sqrt();
+    }
+    size
+}
+
+#[test]
+fn large_matrices_have_tight_norms() {
+    let mut rng = Rng::with_seed(seed(SEED + 3));
+    let uniform: Vec<f32> = (0..1024 * 784).map(|_| rng.f32() - 0.5).collect();
+    let mut all = vec![("random".to_owned(), 1024, 784, uniform)];
+    for name in ["mnist_784_500_10", "mnist_3x1024"] {
+        let test = "large_matrices_have_tight_norms";
+        let Some(path) = outside::find(test, &format!("reference/{name}.onnx")) else { continue };
+        let layer = outside::network(&path).layers.remove(0);
+        all.push((name.to_owned(), layer.rows, layer.cols, layer.weights));
+    }
+    for (name, rows, cols, weights) in all {
+        let (bound, near) =
+            (spectral_norm_up(rows, cols, &weights), power_iteration(rows, cols, &weights, 300));
+        println!("{name} {rows} x {cols}: {near:.6} <= norm <= {bound:.6}");
+        // What the sums of the iteration itself may be off by.
+        assert!(bound >= near * (1.0 - 1e-12) && bound <= near * 1.001, "{name}");
     }
 }

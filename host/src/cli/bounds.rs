@@ -11,8 +11,8 @@ use super::Outcome;
 use super::inputs::{check_output, checked, read_blob};
 use super::message::say;
 use super::options::{
-    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, NormArg, OutArgs, down, name, parse_epsilon,
-    up,
+    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, NormArg, OutArgs, down, name,
+    parse_epsilon, up,
 };
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};

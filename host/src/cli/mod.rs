@@ -10,6 +10,7 @@ mod merge;
 mod message;
 mod options;
 mod pack;
+mod plot;
 mod radius;
 mod samples;
 mod stream;
@@ -46,6 +47,7 @@ enum Command {
     Bounds(bounds::Args),
     Inspect(inspect::Args),
     Pack(pack::Args),
+    Plot(plot::Args),
     Merge(merge::Args),
 }
 
@@ -108,6 +110,7 @@ impl Command {
             Command::Bounds(args) => bounds::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Pack(args) => pack::run(args),
+            Command::Plot(args) => plot::run(args),
             Command::Merge(args) => merge::run(args),
         }
     }

@@ -6,7 +6,7 @@ use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::Nearest;
 use crate::error::{Error, Result};
-use crate::exact::exact;
+use crate::geometry::exact;
 use crate::radius::Search;
 
 /// Find the largest radius around each sample that certifies
@@ -59,6 +59,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mut options =
         vec![("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
     let mut plan = args.method(args.exact)?.plan();
+    args.attack.check(args.exact)?;
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
     if args.exact {
         options.push(("exact", "true".to_owned()));

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::inputs::check_output;
 use super::samples::RunArgs;
 use crate::attack::Witness;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::{Record, witnesses};
 
 /// An attack beside the proofs.
@@ -17,8 +17,20 @@ pub struct AttackArgs {
     #[arg(long)]
     pub attack: bool,
     /// Write the inputs that prove another answer to this .npz (X, y, index, answer)
-    #[arg(long, value_name = "FILE.npz", requires = "attack", conflicts_with = "resume")]
+    #[arg(long, value_name = "FILE.npz", conflicts_with = "resume")]
     pub witness: Option<PathBuf>,
+}
+
+impl AttackArgs {
+    /// # Errors
+    /// A file for witnesses where nothing looks for any.
+    pub fn check(&self, exact: bool) -> Result<()> {
+        if self.witness.is_some() && !self.attack && !exact {
+            let message = "--witness needs --attack, which looks for witnesses";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 /// Takes witnesses from all threads.

@@ -11,6 +11,7 @@ mod number;
 pub mod plot;
 pub mod ranges;
 pub mod record;
+pub mod regions;
 mod summary;
 pub mod table;
 pub mod witnesses;
@@ -20,6 +21,7 @@ pub use file::Sink;
 pub use number::{count, time};
 pub use plot::Plot;
 pub use record::{Record, Verdict};
+pub use regions::{Overlay, RegionPlot};
 pub use summary::Summary;
 
 /// What a run was: the head of its table and the title of its plot.

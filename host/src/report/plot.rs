@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 const SIZE: (u32, u32) = (960, 600);
 /// Told apart also by readers who see few colours (Okabe and Ito).
-const COLOURS: [RGBColor; 8] = [
+pub(super) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -221,13 +221,13 @@ fn shown(points: &[(f64, f64)], low: f64, high: f64, from_zero: bool) -> Vec<(f6
 }
 
 /// How ticks of an axis are written: as many decimals as tell them apart.
-struct Tick {
+pub(super) struct Tick {
     decimals: usize,
     exponent: bool,
 }
 
 impl Tick {
-    fn over(width: f64) -> Self {
+    pub(super) fn over(width: f64) -> Self {
         let magnitude = (width / 6.0).log10().floor();
         Tick {
             decimals: (-magnitude).clamp(0.0, 8.0) as usize,
@@ -235,7 +235,7 @@ impl Tick {
         }
     }
 
-    fn text(&self, value: f64) -> String {
+    pub(super) fn text(&self, value: f64) -> String {
         if value == 0.0 {
             "0".to_owned()
         } else if self.exponent {
@@ -253,7 +253,7 @@ fn capital(text: &str) -> String {
 }
 
 /// The first `width` characters at most.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

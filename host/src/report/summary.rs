@@ -22,6 +22,8 @@ pub struct Summary {
     /// Mean and median distance of the nearest replayed input with another answer, over the samples
     /// that have one; a misclassified one has 0 where any other was attacked.
     pub attacked: Option<(f64, f64)>,
+    /// Samples whose exact distance is proved, where that was asked for.
+    pub exact: Option<usize>,
     /// Mean and median seconds per instance, and the sum.
     pub seconds: Option<(f64, f64, f64)>,
 }
@@ -45,6 +47,10 @@ impl Summary {
             labelled: records.iter().any(|r| r.label.is_some()),
             radius: average(&radii).map(|(mean, median, _)| (mean, median)),
             attacked: average(&attacked).map(|(mean, median, _)| (mean, median)),
+            exact: records
+                .iter()
+                .any(|r| r.exact.is_some())
+                .then(|| records.iter().filter(|r| r.exact == Some(true)).count()),
             seconds: average(&seconds),
         }
     }

@@ -94,6 +94,9 @@ fn summary(s: &Summary, h: &Heading, out: &mut dyn Write) -> io::Result<()> {
     share("falsified", s.falsified)?;
     share("unknown", s.unknown)?;
     share("misclassified", s.misclassified)?;
+    if let Some(exact) = s.exact {
+        share("exact distance", exact)?;
+    }
     share("samples", s.samples)?;
     writeln!(out)?;
     if let (true, Some((mean, median))) = (is_radius(h), s.radius) {

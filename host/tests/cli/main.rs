@@ -5,6 +5,7 @@ mod bounds;
 mod data;
 mod models;
 mod options;
+mod plot;
 mod results;
 mod runs;
 mod streams;

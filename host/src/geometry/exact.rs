@@ -35,8 +35,7 @@ pub fn exact(
         return None;
     }
     let (_, point) = worker.runner.nearest_violation(&query, &found).ok()??;
-    let threat =
-        Threat { center: x, epsilon: f64::INFINITY, norm: question.norm, clip: inner };
+    let threat = Threat { center: x, epsilon: f64::INFINITY, norm: question.norm, clip: inner };
     let witness = replay(&mut worker.runner, &threat, class, &point).ok()?;
     let least = closed(found.decision());
     record.attacked = Some(witness.distance());
