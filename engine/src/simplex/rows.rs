@@ -61,9 +61,13 @@ impl<'a, A: Arithmetic> Walk<'a, '_, A> {
         };
         let mut done = 0;
         loop {
+            // While there is no limit, every row of a block is walked to the end.
+            let all = block.index.len();
+            let room = if faces.limit() < f32::INFINITY { all } else { all.min(K.max(1)) };
+            let index = block.index.get_mut(..room).unwrap_or(&mut []);
             block.rows = match self.source {
-                Source::Neurons(_) => pick(scratch.keys, block.index, faces.limit()),
-                Source::Spec => sequence(&mut done, count, block.index),
+                Source::Neurons(_) => pick(scratch.keys, index, faces.limit()),
+                Source::Spec => sequence(&mut done, count, index),
             };
             if block.rows == 0 {
                 return Ok(());
