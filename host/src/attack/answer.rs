@@ -111,7 +111,7 @@ impl Attack {
         let whole = match self.method {
             Method::Fgsm => 1.0,
             Method::Ifgsm => 1.25,
-            Method::Pgd => 4.0,
+            Method::Pgd => 10.0,
             Method::DeepFool => return self.deepfool(gradient, runner, threat, class),
         };
         let descent = &self.descent;
@@ -164,21 +164,8 @@ impl Attack {
         if answer.record.verdict == Verdict::Unknown {
             answer.record.method = self.method.name().to_owned();
         }
-        let found = self.open(question, worker, x, epsilon, &mut answer);
-        if let Some(found) = found.as_ref().filter(|found| found.witness.is_none()) {
-            let best = found.best.as_ref().map(|(point, _)| point);
-            let threat = self.threat(question, x, epsilon);
-            answer.record.margin = best.zip(answer.record.predicted).and_then(|(point, class)| {
-                match replay(&mut worker.runner, &threat, class, point) {
-                    Err(Refusal::Unsettled { lead }) if lead.is_finite() => Some(-f64::from(lead)),
-                    _ => None,
-                }
-            });
-        }
-        let witness = found.and_then(|found| found.witness);
-        if let Some(witness) = &witness {
-            answer.record.margin = Some(0.0 - f64::from(witness.lead()));
-        }
+        let (witness, lead) = self.open(question, worker, x, epsilon, &mut answer);
+        answer.record.margin = lead.map(|lead| 0.0 - f64::from(lead));
         answer.record.seconds = begun.elapsed().as_secs_f64();
         (answer, witness)
     }
@@ -193,16 +180,17 @@ impl Attack {
         answer: &mut Answer,
     ) -> Option<Witness> {
         let begun = Instant::now();
-        let found = self.open(question, worker, x, epsilon, answer);
+        let (witness, _) = self.open(question, worker, x, epsilon, answer);
         answer.record.seconds += begun.elapsed().as_secs_f64();
-        found?.witness
+        witness
     }
 
     fn threat<'a>(&self, question: &Question, x: &'a [f32], epsilon: f64) -> Threat<'a> {
         Threat { center: x, epsilon, norm: question.norm, clip: self.clip }
     }
 
-    /// Runs on a sample that is still unknown, and fills in what a witness proves.
+    /// Runs on a sample that is still unknown, and fills in what a witness proves. Gives the witness
+    /// and the settled lead of another output there, or at the best point found.
     fn open(
         &self,
         question: &Question,
@@ -210,20 +198,29 @@ impl Attack {
         x: &[f32],
         epsilon: f64,
         answer: &mut Answer,
-    ) -> Option<Found> {
-        if answer.record.verdict != Verdict::Unknown {
-            return None;
-        }
-        let class = answer.record.predicted?;
+    ) -> (Option<Witness>, Option<f32>) {
+        let unknown = answer.record.verdict == Verdict::Unknown;
+        let Some(class) = answer.record.predicted.filter(|_| unknown) else { return (None, None) };
         let before = worker.macs();
         let threat = self.threat(question, x, epsilon);
         let found = self.run(worker, &threat, class, answer.record.index);
         answer.work.product_macs += worker.macs() - before;
-        if let Some(witness) = &found.witness {
+        let (witness, lead) = match (found.witness, found.best) {
+            (Some(witness), _) => (Some(witness), None),
+            // A point just short of the boundary can still be pushed across.
+            (None, Some((point, _))) => match replay(&mut worker.runner, &threat, class, &point) {
+                Ok(witness) => (Some(witness), None),
+                Err(Refusal::Unsettled { lead }) => (None, Some(lead)),
+                Err(_) => (None, None),
+            },
+            (None, None) => (None, None),
+        };
+        if let Some(witness) = &witness {
             answer.record.verdict = witness.verdict();
             answer.record.method = self.method.name().to_owned();
         }
-        Some(found)
+        let lead = witness.as_ref().map(Witness::lead).or(lead);
+        (witness, lead.filter(|lead| lead.is_finite()))
     }
 }
 

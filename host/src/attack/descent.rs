@@ -40,9 +40,9 @@ pub struct Descent {
     pub loss: Loss,
     /// Steps from each start.
     pub steps: usize,
-    /// Length of a step in the threat's norm; absent, `4 * epsilon / steps`.
+    /// Length of a step in the threat's norm; absent, `10 * epsilon / steps`.
     pub step: Option<f64>,
-    /// Whether steps get shorter towards the end.
+    /// Whether steps get shorter, down to a twentieth in the last quarter.
     pub decay: bool,
     /// Share of the direction before that is kept, from 0 to below 1.
     pub momentum: f32,
@@ -109,7 +109,7 @@ impl Descent {
     /// Attacks output `class` within `threat`; ends at the first point that replays.
     ///
     /// `index` and the seed decide the random starts. Every point is one of the threat's. Work: for
-    /// each start a forward and a backward pass a step, [`ROWS`] starts at a time.
+    /// each start a forward and a backward pass a step, 64 starts at a time.
     pub fn run<G: Gradient>(
         &self,
         gradient: &mut G,
@@ -150,14 +150,14 @@ impl Descent {
 
     /// The length of step `k`.
     fn length(&self, k: usize, epsilon: f64) -> f64 {
-        let whole = self.step.unwrap_or(4.0 * epsilon / self.steps.max(1) as f64);
+        let whole = self.step.unwrap_or(10.0 * epsilon / self.steps.max(1) as f64);
         let done = k as f64 / self.steps.max(1) as f64;
         let share = match done {
             _ if !self.decay => 1.0,
-            d if d < 0.5 => 1.0,
-            d if d < 0.75 => 0.5,
-            d if d < 0.9 => 0.25,
-            _ => 0.1,
+            d if d < 0.25 => 1.0,
+            d if d < 0.5 => 0.4,
+            d if d < 0.75 => 0.15,
+            _ => 0.05,
         };
         whole * share
     }

@@ -56,7 +56,9 @@ pub fn distance_up(a: &[f32], b: &[f32], norm: Norm) -> f64 {
         Norm::L1 => gaps.fold(0.0, add_up),
         Norm::L2 => sqrt_up(gaps.fold(0.0, |sum, gap| add_up(sum, square_up(gap)))),
         // Not `max`: a NaN must stay one.
-        Norm::Linf => gaps.fold(0.0, |most: f64, gap| if gap <= most { most } else { gap }),
+        Norm::Linf => {
+            gaps.fold(0.0, |most: f64, gap| if gap <= most || most.is_nan() { most } else { gap })
+        }
     }
 }
 

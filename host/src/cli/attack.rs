@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
         allow_negative_numbers = true, help_heading = "Attack")]
     restarts: Option<u32>,
-    /// Make steps so long (ifgsm, pgd) [default: 1.25 or 4 times E over the steps]
+    /// Make steps so long (ifgsm, and pgd at first) [default: 1.25 or 10 times E over the steps]
     #[arg(long, value_name = "S", value_parser = parse_epsilon, allow_hyphen_values = true,
         help_heading = "Attack")]
     step: Option<f64>,
