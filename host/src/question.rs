@@ -43,6 +43,8 @@ pub struct Question {
     pub stages: Vec<Stage>,
     /// `real` or `deployed`, for the records.
     pub semantics: &'static str,
+    /// What computes, for the records.
+    pub backend: &'static str,
     /// Norms of the model's weights, which spare the simplex certificate work.
     pub norms: Option<Norms>,
 }
@@ -163,7 +165,7 @@ impl Question {
             epsilon: None,
             norm: norm_name(self.norm).to_owned(),
             semantics: self.semantics.to_owned(),
-            backend: "cpu".to_owned(),
+            backend: self.backend.to_owned(),
             seconds: 0.0,
         };
         Answer { record, work: Work::default(), refused: None }

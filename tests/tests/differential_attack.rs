@@ -42,7 +42,14 @@ struct Image {
 
 fn run(words: &[u32], images: &[(Vec<f32>, usize)], epsilon: f64, attack: &Attack) -> Vec<Image> {
     let stages = vec![Stage { name: "crown", how: How::Bounds(Options::new(Bounds::Crown)) }];
-    let question = Question { norm: Norm::Linf, clip: BOX, stages, semantics: "real", norms: None };
+    let question = Question {
+        norm: Norm::Linf,
+        clip: BOX,
+        stages,
+        semantics: "real",
+        backend: "cpu",
+        norms: None,
+    };
     let model = Model::from_words(words).expect("packed here");
     let one = |worker: &mut Worker<'_>, (index, (x, label)): (usize, &(Vec<f32>, usize))| {
         let certified = question.certify(&mut worker.runner, index, x, Some(*label), epsilon);

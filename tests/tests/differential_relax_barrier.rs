@@ -42,8 +42,14 @@ struct Radii {
 fn ours(words: &[u32], x: &[f32], method: Method, intersect: bool, start: f64) -> f64 {
     let options = Options { intersect, ..Options::new(method) };
     let stages = vec![Stage { name: "", how: question::How::Bounds(options) }];
-    let question =
-        Question { norm: Norm::Linf, clip: None, stages, semantics: "real", norms: None };
+    let question = Question {
+        norm: Norm::Linf,
+        clip: None,
+        stages,
+        semantics: "real",
+        backend: "cpu",
+        norms: None,
+    };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: TOLERANCE, budget: 200, start };
     let (_, found) = question.radius(&mut runner, 0, x, None, &search);

@@ -28,6 +28,7 @@ fn radii(dense: &Dense, words: &[u32], x: &[f32], norm: Norm, start: f64) -> (f6
         clip: None,
         stages: vec![Stage { name: "crown", how: question::How::Bounds(options) }],
         semantics: "real",
+        backend: "cpu",
         norms: None,
     };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);

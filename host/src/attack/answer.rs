@@ -68,6 +68,11 @@ impl<'m> Worker<'m> {
         Self { runner: Runner::new(model, parallel), model, gradient: None }
     }
 
+    /// See [`Runner::device`].
+    pub fn device(model: Model<'m>) -> Self {
+        Self { runner: Runner::device(model), model, gradient: None }
+    }
+
     /// Both, and the multiply-adds that the gradient has done.
     fn parts(&mut self) -> (&mut Cpu<'m>, &mut Runner<'m>) {
         let gradient = self.gradient.get_or_insert_with(|| Cpu::new(self.model));

@@ -135,7 +135,8 @@ impl<'a> Regions<'a> {
 
 /// The ranges over all regions.
 fn all(args: &Args, model: Model<'_>, regions: &Regions<'_>) -> Vec<Range> {
-    let mut runner = Runner::new(model, true);
+    let portable = args.compute.is_portable();
+    let mut runner = if portable { Runner::device(model) } else { Runner::new(model, true) };
     let mut each = |index: usize, place: &str, region: &Region<'_>| {
         let report = bound(args, &mut runner, region).unwrap_or_else(|error| {
             say(format_args!("{place}: no bounds: {error}"));

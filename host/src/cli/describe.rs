@@ -26,7 +26,7 @@ impl Setup<'_> {
             epsilon,
             method: self.plan.method.clone(),
             semantics: self.plan.semantics.to_owned(),
-            backend: "cpu".to_owned(),
+            backend: args.compute.backend_name().to_owned(),
         }
     }
 
@@ -41,6 +41,9 @@ impl Setup<'_> {
         let mut put = |key: &str, value: String| options.insert(key.to_owned(), value);
         put("norm", name(args.norm));
         put("method", self.plan.method.clone());
+        if args.compute.is_portable() {
+            put("backend", args.compute.backend_name().to_owned());
+        }
         put("scale", args.data.scale.to_string());
         if !args.data.mean.is_empty() || !args.data.std.is_empty() {
             put("mean", list(&args.data.mean));

@@ -76,6 +76,8 @@ pub enum SemanticsArg {
 pub enum BackendArg {
     /// The cores of this machine
     Cpu,
+    /// The same bits as on every device: plain loops, a row at a time
+    Portable,
 }
 
 /// How results are written.
@@ -207,6 +209,19 @@ pub struct Plan {
 }
 
 impl ComputeArgs {
+    /// Whether a device's bits are asked for.
+    pub fn is_portable(&self) -> bool {
+        self.backend == BackendArg::Portable
+    }
+
+    /// The backend's name in records.
+    pub fn backend_name(&self) -> &'static str {
+        match self.backend {
+            BackendArg::Cpu => "cpu",
+            BackendArg::Portable => "portable",
+        }
+    }
+
     /// A pool of as many threads as asked for.
     ///
     /// # Errors

@@ -107,7 +107,10 @@ impl<'a> Setup<'a> {
             clip,
             stages: plan.stages.clone(),
             semantics: plan.semantics,
-            norms: simplex.then(|| Norms::new(&model, args.norm.norm())),
+            backend: args.compute.backend_name(),
+            // A device has no norms from before.
+            norms: (simplex && !args.compute.is_portable())
+                .then(|| Norms::new(&model, args.norm.norm())),
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);
@@ -187,7 +190,11 @@ impl<'a> Setup<'a> {
                     };
                     let worker = worker.get_or_insert_with(|| {
                         // With fewer rows than threads, the threads share the work of a row.
-                        Worker::new(model, todo.len() < threads)
+                        if args.compute.is_portable() {
+                            Worker::device(model)
+                        } else {
+                            Worker::new(model, todo.len() < threads)
+                        }
                     });
                     if let Err(error) = one(worker, index) {
                         stop.store(true, Ordering::Relaxed);

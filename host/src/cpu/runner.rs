@@ -1,14 +1,14 @@
 //! One thread's bounds: the engine with memory of its own, reused from call to call.
 
 use certus_engine::bounds::{
-    self, Error, Method, Options, Size, Work, Workspace, argmax, forward, lower_bounds,
+    self, Error, Method, Options, Portable, Size, Work, Workspace, argmax, forward, lower_bounds,
 };
 use certus_engine::model::Model;
 use certus_engine::region::Region;
 use certus_engine::simplex::{self, Query, Simplex, Violation, nearest_violation};
 use certus_engine::spec::Spec;
 
-use super::Fast;
+use super::{Arith, Fast};
 
 /// Neurons of a block: enough for the GEMM to run at speed, little enough for the cache.
 const BLOCK: usize = 512;
@@ -20,7 +20,9 @@ const PARALLEL_WEIGHTS: usize = 1 << 15;
 #[derive(Debug)]
 pub struct Runner<'m> {
     model: Model<'m>,
-    arith: Fast,
+    arith: Arith,
+    /// Most rows of a block.
+    block: usize,
     parallel: bool,
     floats: Vec<f32>,
     indices: Vec<u32>,
@@ -45,14 +47,29 @@ pub struct Report {
 impl<'m> Runner<'m> {
     /// For `model`; `parallel` if this is the only runner and may use all cores where that pays.
     pub fn new(model: Model<'m>, parallel: bool) -> Self {
-        let size = Size::of(&model, Method::Crown, BLOCK.min(model.width()));
         let parallel = parallel && model.layers().any(|l| l.rows * l.cols >= PARALLEL_WEIGHTS);
+        let arith = Arith::Fast(Box::new(Fast::new(model.depth(), parallel)));
+        Self::with(model, arith, parallel, BLOCK)
+    }
+
+    /// As on a device: the portable arithmetic on blocks of one row, bit for bit.
+    pub fn device(model: Model<'m>) -> Self {
+        Self::with(model, Arith::Portable(Portable), false, 1)
+    }
+
+    fn with(model: Model<'m>, arith: Arith, parallel: bool, block: usize) -> Self {
+        let block = block.min(model.width()).max(1);
+        let size = Size::of(&model, Method::Crown, block);
+        let few = simplex::size(&model, block.min(FEW));
+        // A replay takes a point and the outputs' ends beside a block.
+        let replay = model.inputs() + 2 * model.outputs();
         Self {
             model,
-            arith: Fast::new(model.depth(), parallel),
+            arith,
+            block,
             parallel,
-            floats: vec![0.0; size.floats],
-            indices: vec![0; size.indices],
+            floats: vec![0.0; (size.floats + replay).max(few.floats)],
+            indices: vec![0; size.indices.max(few.indices)],
             nearest: vec![0.0; model.inputs()],
         }
     }
@@ -119,7 +136,7 @@ impl<'m> Runner<'m> {
     pub fn simplex<const K: usize>(&mut self, query: &Query<'_>) -> Result<Simplex<K>, Error> {
         let Self { model, arith, floats, indices, nearest, .. } = self;
         // No more than it can use: how rows fall into blocks steers the work.
-        let size = simplex::size(model, FEW.min(model.width()));
+        let size = simplex::size(model, FEW.min(self.block));
         let floats = &mut floats[..size.floats];
         let workspace = Workspace { floats, indices };
         simplex::simplex(arith, model, query, workspace, nearest)

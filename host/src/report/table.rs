@@ -104,7 +104,8 @@ fn summary(s: &Summary, h: &Heading, out: &mut dyn Write) -> io::Result<()> {
         let (mean, median) = (lower(mean), lower(median));
         writeln!(out, "{:<20}mean {mean}, median {median}{note}", "radius")?;
     }
-    if let (true, Some((mean, median))) = (is_radius(h), s.attacked) {
+    // Where the two are equal one is enough.
+    if let (true, Some((mean, median)), None) = (is_radius(h), s.attacked, s.exact) {
         let (mean, median) = (upper(mean), upper(median));
         writeln!(out, "{:<20}mean {mean}, median {median}, where one is found", "attacked")?;
     }
