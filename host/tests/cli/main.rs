@@ -8,6 +8,7 @@ mod options;
 mod plot;
 mod results;
 mod runs;
+mod simplex;
 mod streams;
 #[path = "../import/writer.rs"]
 #[allow(dead_code)]

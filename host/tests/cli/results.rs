@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Folder, certus, digits, example, lines, stdout};
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "index",
     "label",
     "predicted",
@@ -13,6 +13,7 @@ const FIELDS: [&str; 13] = [
     "margin",
     "radius",
     "attacked",
+    "exact",
     "epsilon",
     "norm",
     "semantics",
@@ -43,7 +44,7 @@ fn json_lines_have_the_fields_of_the_contract() {
                     "index" | "label" | "predicted" => (&whole, true),
                     "margin" => (&real, run == 0 && !wrong),
                     "radius" => (&real, run == 1),
-                    "attacked" => (&real, false),
+                    "attacked" | "exact" => (&real, false),
                     "epsilon" => (&real, run == 0),
                     "seconds" => (&real, true),
                     _ => (&text, true),

@@ -1,0 +1,101 @@
+//! `--method simplex`, `--exact` and `--backend portable`.
+
+use serde_json::Value;
+
+use super::{Folder, certus, digits, example, lines, refused, stdout};
+
+/// `radius` on the example of two inputs.
+fn plane(more: &[&str]) -> Vec<Value> {
+    let (model, data) = (example("plane.onnx"), example("plane.npz"));
+    let base = ["radius", &model, "--data", &data, "--format", "jsonl"];
+    lines(&stdout(&certus(&[&base[..], more].concat()), 0))
+}
+
+#[test]
+fn a_radius_certifies_below_it_and_not_beyond() {
+    let radius = |norm: &str, index: usize| {
+        let range = format!("{index}..{}", index + 1);
+        let more = ["--method", "simplex", "--norm", norm, "--format", "jsonl", "--range", &range];
+        let value: Value =
+            serde_json::from_str(stdout(&digits("radius", &more), 0).trim()).unwrap();
+        assert_eq!(value["method"], "simplex");
+        value["radius"].as_f64().unwrap()
+    };
+    for norm in ["linf", "l2", "l1"] {
+        let r = radius(norm, 1);
+        assert!(r > 1e-4, "{r}");
+        for (epsilon, code) in [(r, 0), (1.001 * r, 2)] {
+            let epsilon = epsilon.to_string();
+            let more = ["--method", "simplex", "--norm", norm, "--range", "1..2", "--epsilon"];
+            stdout(&digits("certify", &[&more[..], &[&epsilon]].concat()), code);
+        }
+    }
+}
+
+#[test]
+fn simplex_is_below_crown_and_exact_between() {
+    for norm in ["linf", "l2", "l1"] {
+        let exact = plane(&["--exact", "--norm", norm]);
+        let crown = plane(&["--method", "crown", "--norm", norm, "--tolerance", "1e-5"]);
+        let mut proved = 0;
+        for (exact, crown) in exact.iter().zip(&crown) {
+            let radius = exact["radius"].as_f64().unwrap();
+            // Within the linear region nothing is relaxed.
+            assert!(radius <= crown["radius"].as_f64().unwrap() + 2e-5, "{exact} {crown}");
+            if exact["exact"] == true {
+                proved += 1;
+                let attacked = exact["attacked"].as_f64().unwrap();
+                assert!(radius < attacked && attacked < radius * 1.001, "{exact}");
+                assert!(crown["radius"].as_f64().unwrap() <= attacked, "{exact} {crown}");
+            } else {
+                assert!(exact["attacked"].is_null() || exact["exact"] == false, "{exact}");
+            }
+        }
+        assert!(proved > 0, "{norm}");
+    }
+}
+
+#[test]
+fn the_share_of_exact_distances_is_told_and_their_inputs_written() {
+    let folder = Folder::new();
+    let witness = folder.path("w.npz");
+    let (model, data) = (example("plane.onnx"), example("plane.npz"));
+    let base = ["radius", &model, "--data", &data, "--norm", "l2", "--exact"];
+    let table = stdout(&certus(&[&base[..], &["--witness", &witness]].concat()), 0);
+    let told = table.lines().find(|line| line.starts_with("exact distance")).expect("a line");
+    let count: usize = told.split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!(count > 0 && table.contains("certified"), "{table}");
+    let rerun = certus(&["certify", &model, "--data", &witness, "--epsilon", "1e-6"]);
+    // Each is decided otherwise than the class that it was found for.
+    let text = stdout(&rerun, 1);
+    assert!(text.contains(&format!("misclassified       {count:>9}")), "{text}");
+}
+
+#[test]
+fn the_portable_backend_says_so_and_agrees() {
+    for method in ["simplex", "crown"] {
+        let run = |backend: &str| {
+            let more = ["--method", method, "--backend", backend, "--format", "jsonl"];
+            let range = ["--range", "0..5", "--tolerance", "1e-5"];
+            lines(&stdout(&digits("radius", &[&more[..], &range].concat()), 1))
+        };
+        for (fast, portable) in run("cpu").iter().zip(&run("portable")) {
+            assert_eq!(portable["backend"], "portable");
+            let radius = |value: &Value| value["radius"].as_f64().unwrap();
+            let (fast, portable) = (radius(fast), radius(portable));
+            assert!((fast - portable).abs() <= 1e-3 * fast + 2e-5, "{fast} {portable}");
+        }
+    }
+}
+
+#[test]
+fn wrong_use_is_told() {
+    let (model, data) = (example("plane.onnx"), example("plane.npz"));
+    let radius = ["radius", &model, "--data", &data];
+    let wrong = |more: &[&str], words: &[&str]| refused(&[&radius[..], more].concat(), words);
+    wrong(&["--exact", "--method", "crown"], &["--exact", "--method simplex"]);
+    wrong(&["--exact", "--attack"], &["--exact", "--attack"]);
+    wrong(&["--witness", "w.npz"], &["--witness", "--attack"]);
+    let bounds = ["bounds", &model, "--box", "0,0", "1,1", "--method", "simplex"];
+    refused(&bounds, &["--method simplex", "expected another"]);
+}
