@@ -3,6 +3,7 @@
 //! * [`rational`]: floats as the exact rationals they are, and roundings back.
 //! * [`region`]: input regions and exact membership.
 //! * [`oracle`]: exact optima of small piecewise linear networks.
+//! * [`geometry`]: exact distances to facets, decision boundaries and adversarial points.
 //! * [`members`]: floats of a region, for what runs in floats.
 //! * [`generate`]: seeded random networks, and networks that break careless verifiers.
 //! * [`dense`]: the papers' bounds in f64, and a search for small outputs.
@@ -18,6 +19,7 @@ pub mod ask;
 pub mod dense;
 pub mod floats;
 pub mod generate;
+pub mod geometry;
 pub mod members;
 pub mod naive;
 pub mod oracle;

@@ -9,7 +9,7 @@ use crate::rational::{IBig, Rational, dyadic};
 
 /// `num / den`, not reduced, `den > 0`: comparing is cheaper than reducing.
 #[derive(Clone, Debug)]
-pub(super) struct Fraction {
+pub(crate) struct Fraction {
     num: IBig,
     den: IBig,
 }
@@ -19,7 +19,7 @@ impl Fraction {
         Fraction { num, den: den.expect("homogeneous coordinates").clone() }
     }
 
-    fn rational(&self) -> Rational {
+    pub fn rational(&self) -> Rational {
         Rational::from_parts_signed(self.num.clone(), self.den.clone())
     }
 }

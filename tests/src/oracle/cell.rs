@@ -17,7 +17,7 @@ const MAX_WALLS: usize = 128;
 
 /// A vertex in homogeneous coordinates: the point is `at[..n] / at[n]`, `at[n] > 0`.
 #[derive(Clone)]
-pub(super) struct Vertex {
+pub(crate) struct Vertex {
     pub at: Row,
     /// The walls it lies on.
     pub tight: u128,
@@ -25,13 +25,13 @@ pub(super) struct Vertex {
 
 /// A non-empty polytope: the hull of its vertices, and the cut of its walls `row . [x, 1] >= 0`.
 #[derive(Clone)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     pub vertices: Vec<Vertex>,
     pub walls: Vec<Rc<Row>>,
 }
 
 /// What a hyperplane does to a cell.
-pub(super) enum Sides {
+pub(crate) enum Sides {
     /// The cell lies where the function is `>= 0`.
     Above,
     /// The cell lies where it is `<= 0`, and not all at 0.
@@ -131,14 +131,14 @@ fn magnitude(c: &IBig) -> UBig {
 }
 
 /// The point as rationals.
-pub(super) fn point(at: &[IBig]) -> Vec<Rational> {
+pub(crate) fn point(at: &[IBig]) -> Vec<Rational> {
     let (last, rest) = at.split_last().expect("a constant's place");
     let whole = magnitude(last);
     rest.iter().map(|c| Rational::from_parts(c.clone(), whole.clone())).collect()
 }
 
 /// A rational point in homogeneous coordinates.
-pub(super) fn homogeneous(x: &[Rational]) -> Row {
+pub(crate) fn homogeneous(x: &[Rational]) -> Row {
     let whole = x.iter().fold(UBig::ONE, |whole, x| {
         let d = x.denominator();
         let common = (&whole).gcd(d);

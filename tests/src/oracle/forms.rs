@@ -6,20 +6,20 @@ use certus_engine::model::Activation;
 use crate::rational::{IBig, parts};
 
 /// A row of coefficients, the constant last.
-pub(super) type Row = Vec<IBig>;
+pub(crate) type Row = Vec<IBig>;
 
 /// Affine functions `2^exponent * (row . [x, 1])`.
 ///
 /// One exponent for all rows, and the same for every activation pattern: so values of one layer
 /// are comparable between cells without a shift.
 #[derive(Clone)]
-pub(super) struct Forms {
+pub(crate) struct Forms {
     pub rows: Vec<Row>,
     pub exponent: i64,
 }
 
 /// A layer's numbers as integers under powers of two.
-pub(super) struct Layer {
+pub(crate) struct Layer {
     weights: Vec<IBig>,
     weight_exponent: i64,
     bias: Vec<IBig>,
@@ -106,7 +106,7 @@ impl Forms {
 }
 
 /// `row . at`.
-pub(super) fn value(row: &[IBig], at: &[IBig]) -> IBig {
+pub(crate) fn value(row: &[IBig], at: &[IBig]) -> IBig {
     row.iter().zip(at).map(|(a, b)| a * b).sum()
 }
 

@@ -8,12 +8,12 @@
 //!
 //! The weights are those stored; `weight_error` and `bias_error` of a layer are not looked at.
 
-mod best;
-mod cell;
+pub(crate) mod best;
+pub(crate) mod cell;
 mod eval;
-mod forms;
-mod sphere;
-mod start;
+pub(crate) mod forms;
+pub(crate) mod sphere;
+pub(crate) mod start;
 mod walk;
 
 use certus::network::{Affine, Network};

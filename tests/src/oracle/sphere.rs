@@ -186,7 +186,7 @@ impl CutCell<'_> {
 }
 
 /// The wall sets of all faces: those of the vertices, closed under intersection.
-fn faces(cell: &Cell) -> Vec<u128> {
+pub(crate) fn faces(cell: &Cell) -> Vec<u128> {
     let mut faces: Vec<u128> = Vec::new();
     for vertex in &cell.vertices {
         for i in 0..faces.len() {
@@ -202,22 +202,22 @@ fn faces(cell: &Cell) -> Vec<u128> {
     faces
 }
 
-fn inner(a: &[Rational], b: &[Rational]) -> Rational {
+pub(crate) fn inner(a: &[Rational], b: &[Rational]) -> Rational {
     a.iter().zip(b).fold(Rational::ZERO, |sum, (a, b)| sum + a * b)
 }
 
-fn add(to: &mut [Rational], factor: &Rational, direction: &[Rational]) {
+pub(crate) fn add(to: &mut [Rational], factor: &Rational, direction: &[Rational]) {
     for (to, d) in to.iter_mut().zip(direction) {
         *to += factor * d;
     }
 }
 
-fn difference(a: &[Rational], b: &[Rational]) -> Vec<Rational> {
+pub(crate) fn difference(a: &[Rational], b: &[Rational]) -> Vec<Rational> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
 /// The squared distance.
-fn distance(a: &[Rational], b: &[Rational]) -> Rational {
+pub(crate) fn distance(a: &[Rational], b: &[Rational]) -> Rational {
     let d = difference(a, b);
     inner(&d, &d)
 }

@@ -31,7 +31,7 @@ pub(super) fn start(region: &Region) -> Option<Cell> {
 }
 
 /// `x_i - lo_i` and `hi_i - x_i`, over their denominators.
-fn box_walls(lo: &[Rational], hi: &[Rational]) -> Vec<Row> {
+pub(crate) fn box_walls(lo: &[Rational], hi: &[Rational]) -> Vec<Row> {
     let wall = |i: usize, bound: &Rational, sign: i8| {
         let mut row = vec![IBig::ZERO; lo.len() + 1];
         row[i] = IBig::from(bound.denominator().clone()) * sign;
