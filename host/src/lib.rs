@@ -5,6 +5,7 @@ pub mod cli;
 pub mod cpu;
 pub mod dataset;
 pub mod error;
+pub mod geometry;
 pub mod import;
 pub mod network;
 pub mod question;

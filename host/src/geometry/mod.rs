@@ -1,0 +1,3 @@
+//! The geometry of linear regions.
+
+pub mod search;
