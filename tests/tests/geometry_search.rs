@@ -12,13 +12,11 @@ use certus_tests::region::Norm;
 use rayon::prelude::*;
 
 const SEED: u64 = 41;
-const NORMS: [(Norm, region::Norm); 3] = [
-    (Norm::L1, region::Norm::L1),
-    (Norm::L2, region::Norm::L2),
-    (Norm::Linf, region::Norm::Linf),
-];
 
-/// Searches and exact distances must agree to this.
+const NORMS: [(Norm, region::Norm); 3] =
+    [(Norm::L1, region::Norm::L1), (Norm::L2, region::Norm::L2), (Norm::Linf, region::Norm::Linf)];
+
+/// Radius, exact distance and the violation's agree to this.
 const CLOSE: f64 = 1e-5;
 
 /// How far the search is asked to look where there is nothing to find.
@@ -28,75 +26,91 @@ const LIMIT: f64 = 1e4;
 #[derive(Default)]
 struct Tally {
     asked: AtomicUsize,
-    /// Nothing to find, and none found up to the limit or in all the box.
+    /// The radius is the exact distance, or the limit where there is nothing to find.
+    tight: AtomicUsize,
+    /// There is nothing to find.
     clear: AtomicUsize,
-    /// Radius and violation agree with the oracle.
+    /// A violation was found at the exact distance.
     closed: AtomicUsize,
-    regions: AtomicUsize,
-    programs: AtomicUsize,
 }
 
-fn budget() -> Budget {
-    Budget { regions: 5000, programs: 100_000, limit: LIMIT }
-}
-
-fn check(case: &Case, words: &[u32], boxed: bool, tally: &Tally) {
-    let model = Model::from_words(words).expect("a packed model");
-    let corners = if boxed { case.within() } else { None };
-    for (norm, engine) in NORMS {
-        let found = search(&model, &case.u, case.class, engine, corners, &budget()).unwrap();
-        let nearest = nearest_adversarial(&case.net, &case.u, case.class, norm, corners);
-        let name = format!("{} {norm:?} boxed {boxed}: {found:?}", case.name);
-        refute(&found, nearest.as_ref(), &name);
-        tally.asked.fetch_add(1, Relaxed);
-        tally.regions.fetch_add(found.regions, Relaxed);
-        tally.programs.fetch_add(found.programs, Relaxed);
-        let count = match nearest.map(|nearest| nearest.distance.to_f64()) {
-            Some(exact) if exact < LIMIT => {
-                let low = found.radius >= exact * (1.0 - CLOSE);
-                let high = found.violation.as_ref().is_some_and(|v| v.distance <= exact * (1.0 + CLOSE));
-                if !(low && high) { println!("open: {name}, exact {exact}"); }
-                if low && high { Some(&tally.closed) } else { None }
-            }
-            _ => (found.radius == LIMIT && found.violation.is_none()).then_some(&tally.clear),
-        };
-        count.map(|count| count.fetch_add(1, Relaxed));
+/// Searches all norms, with and without the case's box.
+fn check(case: &Case, tally: &Tally) {
+    let words = pack(&case.net, WeightKind::F32).expect("a network that fits");
+    let model = Model::from_words(&words).expect("a packed model");
+    let budget = Budget { regions: 5000, programs: 100_000, limit: LIMIT };
+    for corners in [None, case.within()].into_iter().take(1 + usize::from(case.within().is_some()))
+    {
+        for (norm, engine) in NORMS {
+            let found = search(&model, &case.u, case.class, engine, corners, &budget)
+                .expect("a case that fits");
+            let nearest = nearest_adversarial(&case.net, &case.u, case.class, norm, corners);
+            let name = format!("{} {norm:?} {corners:?}: {found:?}", case.name);
+            refute(&found, nearest.as_ref(), &name);
+            tally.count(&found, nearest.map(|nearest| nearest.distance.to_f64()));
+        }
     }
 }
 
 /// Panics if something claimed is not true.
 fn refute(found: &Found, nearest: Option<&Adversarial>, name: &str) {
-    match nearest {
-        Some(nearest) => {
-            assert!(nearest.distance.at_least(found.radius), "radius beyond {nearest:?}: {name}");
-            if let Some(violation) = &found.violation {
-                assert!(nearest.distance.at_most(violation.distance), "nearer than {nearest:?}: {name}");
-            }
-        }
-        None => assert!(found.violation.is_none(), "there is none: {name}"),
+    let Some(nearest) = nearest else {
+        assert!(found.violation.is_none(), "there is none: {name}");
+        return;
+    };
+    assert!(nearest.distance.at_least(found.radius), "beyond {nearest:?}: {name}");
+    if let Some(violation) = &found.violation {
+        assert!(nearest.distance.at_most(violation.distance), "nearer than {nearest:?}: {name}");
+        assert!(found.radius <= violation.distance, "bracket: {name}");
     }
 }
 
-fn run(kind: Kind, count: usize) -> Tally {
+impl Tally {
+    fn count(&self, found: &Found, exact: Option<f64>) {
+        let add = |count: &AtomicUsize, when: bool| count.fetch_add(when.into(), Relaxed);
+        add(&self.asked, true);
+        let exact = exact.filter(|exact| *exact < LIMIT);
+        add(&self.clear, exact.is_none());
+        add(&self.tight, found.radius >= exact.unwrap_or(LIMIT) * (1.0 - CLOSE));
+        let near = |exact: f64| {
+            let violation = found.violation.as_ref();
+            violation.is_some_and(|found| found.distance <= exact * (1.0 + CLOSE))
+        };
+        add(&self.closed, exact.is_some_and(near));
+    }
+
+    /// All radii must be tight, and of a hundred brackets that can close, at least `least` must.
+    fn hold(self, kind: Kind, least: usize) {
+        let all = [self.asked, self.tight, self.clear, self.closed];
+        let [asked, tight, clear, closed] = all.map(AtomicUsize::into_inner);
+        println!("{kind:?}: {asked} asked, {tight} tight, {clear} clear, {closed} closed");
+        assert_eq!(tight, asked, "{kind:?}: radii that fall short");
+        assert!(100 * closed >= least * (asked - clear), "{kind:?}: {closed} closed");
+        assert!(closed > 0, "{kind:?}: nothing to find");
+    }
+}
+
+fn run(kind: Kind, least: usize) {
     let tally = Tally::default();
-    let all: Vec<Case> = cases(seed(SEED), kind).take(many(count)).collect();
-    all.par_iter().for_each(|case| {
-        let words = pack(&case.net, WeightKind::F32).expect("a network that fits");
-        check(case, &words, false, &tally);
-        if case.corners.is_some() {
-            check(case, &words, true, &tally);
-        }
-    });
-    tally
+    let all: Vec<Case> = cases(seed(SEED), kind).take(many(30)).collect();
+    all.par_iter().for_each(|case| check(case, &tally));
+    tally.hold(kind, least);
 }
 
 #[test]
-fn all_kinds() {
-    for kind in Kind::ALL {
-        let tally = run(kind, 40);
-        let [asked, clear, closed, regions, programs] =
-            [tally.asked, tally.clear, tally.closed, tally.regions, tally.programs]
-                .map(AtomicUsize::into_inner);
-        println!("{kind:?}: {asked} asked, {clear} clear, {closed} closed, {regions} regions, {programs} programs");
-    }
+fn generic_networks_close() {
+    [Kind::Gaussian, Kind::Leaky, Kind::Dead].map(|kind| run(kind, 100));
+}
+
+#[test]
+fn degenerate_networks_close() {
+    [Kind::Duplicated, Kind::ZeroRows, Kind::Border, Kind::Misclassified]
+        .map(|kind| run(kind, 100));
+}
+
+/// A tie at a point that is no float, or where sums round, is a violation that cannot be replayed;
+/// beside a point of distance 1e-2, so are points that f32 does not have.
+#[test]
+fn ties_close_or_stay_open() {
+    [Kind::Integer, Kind::OnFacet, Kind::Tie].map(|kind| run(kind, 90));
 }

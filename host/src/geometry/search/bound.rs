@@ -18,7 +18,10 @@ impl Sides {
             0.0 => 0.0,
             step => step.next_up(),
         };
-        Self { down: lo.iter().zip(x).map(side).collect(), up: x.iter().zip(hi).map(side).collect() }
+        Self {
+            down: lo.iter().zip(x).map(side).collect(),
+            up: x.iter().zip(hi).map(side).collect(),
+        }
     }
 
     /// Upper bound of the distance of any point of the box.

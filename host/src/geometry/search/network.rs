@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use certus_engine::model::{self, Activation, Model};
 use ndarray::Array2;
 
-use super::round::{TINY, inflate};
+use super::round::{TINY, U, inflate};
 
 /// The rounding error of a product above this is a float, `2^-960`.
 const NO_UNDERFLOW: f64 = f64::from_bits(63 << 52);
@@ -32,11 +32,12 @@ pub(super) struct Flip {
     pub unit: usize,
 }
 
-/// A network up to the margins of one class.
+/// A network up to the margins of one class. Where its weights are exact, the last layer is part of
+/// them.
 pub(super) struct Network {
     pub layers: Vec<Layer>,
     pub flips: Vec<Flip>,
-    /// The rows that must stay positive, over the pre-activations of the last layer.
+    /// The rows that must stay positive, over the activations of the last layer that is left.
     pub margins: Layer,
 }
 
@@ -86,7 +87,12 @@ impl Network {
             layer.group(k, &mut flips);
             layers.push(layer);
         }
-        Self { layers, flips, margins: margins(model.outputs(), class, cut) }
+        let rows = margins(model.outputs(), class, cut);
+        let margins = match layers.pop_if(|last| last.weight_error == 0.0) {
+            Some(last) => last.combined(&rows),
+            None => rows,
+        };
+        Self { layers, flips, margins }
     }
 
     /// The slopes of layer `k`'s activations in the region of `pattern`.
@@ -109,8 +115,7 @@ impl Network {
             fed = layer.activate(&z);
             all.push(z);
         }
-        let last = all.last().map(|z| self.margins.enclose(z));
-        all.extend(last);
+        all.push(self.margins.enclose(&fed));
         all
     }
 }
@@ -139,11 +144,42 @@ impl Layer {
     fn activate(&self, z: &Enclosed) -> Enclosed {
         let below = self.below.unwrap_or(1.0);
         let one = |(z, e): (&f64, &f64)| {
+            if below == 0.0 && *z <= -e {
+                return (0.0, 0.0);
+            }
             let (x, lost) = if *z < 0.0 { times(below, *z) } else { (*z, 0.0) };
             (x, if lost == 0.0 { *e } else { inflate(e + lost, 2) })
         };
         let (value, error) = z.value.iter().zip(&z.error).map(one).unzip();
         Enclosed { value, error }
+    }
+
+    /// Differences of this layer's rows, as of `rows`: of equal weights nothing is left. They round
+    /// once.
+    fn combined(&self, rows: &Layer) -> Self {
+        let (mut weight_error, mut bias_error) = (0.0f64, 0.0f64);
+        let mut weights = Array2::zeros((rows.bias.len(), self.weights.ncols()));
+        let mut bias = Vec::new();
+        for (mut to, row) in weights.rows_mut().into_iter().zip(rows.weights.rows()) {
+            let mut sum = 0.0;
+            for (i, sign) in row.iter().enumerate().filter(|(_, sign)| **sign != 0.0) {
+                for (to, w) in to.iter_mut().zip(self.weights.row(i)) {
+                    let (next, lost) = plus(*to, sign * w);
+                    *to = next;
+                    if lost > 0.0 {
+                        weight_error = U;
+                    }
+                }
+                let (next, lost) = plus(sum, sign * self.bias[i]);
+                sum = next;
+                bias_error = bias_error.max(lost);
+            }
+            bias.push(sum);
+        }
+        if self.bias_error > 0.0 || bias_error > 0.0 {
+            bias_error = inflate(2.0 * self.bias_error + bias_error, 2);
+        }
+        Self { weights, bias, weight_error, bias_error, below: None, units: Vec::new() }
     }
 
     /// Gathers the neurons with equal or opposite rows and biases. Where the original weights are

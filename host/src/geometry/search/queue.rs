@@ -226,9 +226,8 @@ impl<'a> Search<'a> {
         };
         let region = self.regions.len();
         self.seen.insert(pattern.clone());
-        let bending: Vec<usize> = (0..self.net.flips.len())
-            .filter(|flip| !forms.is_zero(&self.net, *flip))
-            .collect();
+        let bending: Vec<usize> =
+            (0..self.net.flips.len()).filter(|flip| !forms.is_zero(&self.net, *flip)).collect();
         // The region is no nearer than any of its half-spaces that u is not in.
         let floor = bending
             .iter()

@@ -62,11 +62,8 @@ impl<'a> Cell<'a> {
         let all = self.inside();
         let mut best = Tight { bound: known, ..Tight::default() };
         let alone = self.project(&face, part);
-        let mut entered: Vec<usize> = if all.len() <= FEW {
-            (0..all.len()).collect()
-        } else {
-            Vec::new()
-        };
+        let mut entered: Vec<usize> =
+            if all.len() <= FEW { (0..all.len()).collect() } else { Vec::new() };
         let most = match &alone {
             Some(step) if self.holds(step) => {
                 let out = violated(&all, step);
@@ -133,7 +130,8 @@ impl<'a> Cell<'a> {
                 signed.for_each(|(d, g)| *d = length * g.signum());
             }
             Norm::L1 => {
-                let heaviest = (0..row.len()).max_by(|a, b| row[*a].abs().total_cmp(&row[*b].abs()));
+                let heaviest =
+                    (0..row.len()).max_by(|a, b| row[*a].abs().total_cmp(&row[*b].abs()));
                 let j = heaviest?;
                 step[j] = -h / row[j];
             }

@@ -66,7 +66,6 @@ impl Place<'_> {
 fn is_violated(net: &Network, point: &[f32]) -> bool {
     let point: Vec<f64> = point.iter().map(|x| f64::from(*x)).collect();
     let all = net.enclose(&point);
-    all.last().is_some_and(|margins| {
-        margins.value.iter().zip(&margins.error).any(|(m, e)| *m <= -e)
-    })
+    all.last()
+        .is_some_and(|margins| margins.value.iter().zip(&margins.error).any(|(m, e)| *m <= -e))
 }
