@@ -3,6 +3,7 @@
 //! * [`DecisionBoundary`]: a certified radius of two-layer networks from all activation patterns at
 //!   once; [`spectral_norm_up`], which it rests on; [`Norms`]: of all layers, for the simplex
 //!   certificate. Rounded outward: proofs.
+//! * [`search`]: from linear region to linear region, until the nearest other answer is found.
 //! * [`exact()`]: the exact distance of the nearest other answer, where it is known.
 //! * [`regions`]: the linear regions over a window of a plane. In f64: pictures.
 
@@ -13,6 +14,7 @@ mod interval;
 mod norms;
 pub mod polygon;
 mod regions;
+pub mod search;
 mod spectral;
 
 pub use decision_boundary::{DecisionBoundary, Denominator};
