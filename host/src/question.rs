@@ -9,7 +9,7 @@ use certus_engine::simplex::{Query, Simplex};
 use certus_engine::spec::Spec;
 
 use crate::cpu::Runner;
-use crate::geometry::Norms;
+use crate::geometry::{Norms, search};
 use crate::radius::{Found, Search};
 use crate::report::{Record, Verdict};
 
@@ -29,6 +29,8 @@ pub enum How {
     Bounds(Options),
     /// The simplex certificate: a radius at once.
     Simplex(Semantics),
+    /// Search of up to so many linear regions: a radius at once.
+    Search(usize),
 }
 
 /// The question about a classifier that is put to every sample: does the class stay the same in a
@@ -111,10 +113,17 @@ impl Question {
         let mut found = Found::default();
         if let (Verdict::Unknown, Some(class)) = (answer.record.verdict, answer.record.predicted) {
             let mut prover = Prover::new(self, x, class);
-            found = match &self.stages[..] {
-                [Stage { how: How::Simplex(semantics), .. }] => {
-                    let radius = prover.simplex(runner, *semantics, &mut answer);
+            found = match self.stages.first().map(|stage| stage.how) {
+                Some(How::Simplex(semantics)) => {
+                    let radius = prover.simplex(runner, semantics, &mut answer);
                     Found { radius: closed(radius), ..Found::default() }
+                }
+                Some(How::Search(regions)) => {
+                    let searched = prover.search(runner, regions, LARGEST_RADIUS);
+                    answer.record.exact = Some(searched.exact);
+                    answer.record.attacked = searched.violation.map(|v| v.distance);
+                    let radius = searched.radius.next_down().clamp(0.0, LARGEST_RADIUS);
+                    Found { radius, ..Found::default() }
                 }
                 _ => search.run(|epsilon| prover.prove(runner, epsilon, &mut answer)),
             };
@@ -225,23 +234,37 @@ impl<'a> Prover<'a> {
         radius
     }
 
+    /// What a search of linear regions finds up to `limit`; nothing where the engine refuses the
+    /// point.
+    fn search(&self, runner: &Runner<'_>, regions: usize, limit: f64) -> search::Found {
+        let clip = self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
+        let budget = search::Budget { regions, programs: 10 * regions, limit };
+        let norm = self.question.norm;
+        let nothing =
+            search::Found { radius: 0.0, violation: None, exact: false, regions: 0, programs: 0 };
+        search::search(runner.model(), self.x, self.class, norm, clip, &budget).unwrap_or(nothing)
+    }
+
     /// Tries the stages in turn; keeps the best margin and the name of the one that proved it.
     fn prove(&mut self, runner: &mut Runner<'_>, epsilon: f64, answer: &mut Answer) -> bool {
         let spec = Spec::Margins { class: self.class };
         self.margin = None;
         for stage in &self.question.stages {
-            let options = match &stage.how {
-                How::Bounds(options) => options,
-                How::Simplex(semantics) => {
-                    let radius = self.simplex(runner, *semantics, answer);
-                    // The certificate is that of an open ball.
-                    if epsilon < f64::from(radius) {
-                        answer.record.method = stage.name.to_owned();
-                        answer.refused = None;
-                        return true;
-                    }
-                    continue;
+            let radius = match stage.how {
+                How::Bounds(_) => None,
+                How::Simplex(semantics) => Some(self.simplex(runner, semantics, answer).into()),
+                // A little beyond, so that the radius asked for can be reached.
+                How::Search(regions) => Some(self.search(runner, regions, 1.01 * epsilon).radius),
+            };
+            let options = match (radius, &stage.how) {
+                (None, How::Bounds(options)) => options,
+                // These certify an open ball.
+                (Some(radius), _) if epsilon < radius => {
+                    answer.record.method = stage.name.to_owned();
+                    answer.refused = None;
+                    return true;
                 }
+                _ => continue,
             };
             let region = match &self.clip {
                 Some((lo, hi)) => Region::ball_in_box(self.x, epsilon, self.question.norm, lo, hi),

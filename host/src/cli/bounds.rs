@@ -73,9 +73,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let inputs = [("MODEL", Some(args.model.as_path())), ("--center", args.center.as_deref())];
         check_output("--out", out, &inputs)?;
     }
-    if args.method.method == MethodArg::Simplex {
-        let message = "--method simplex is a distance, not bounds; expected another method";
-        return Err(Error::Usage(message.to_owned()));
+    if matches!(args.method.method, MethodArg::Simplex | MethodArg::RegionSearch) {
+        let method = name(args.method.method);
+        let message = format!("--method {method} is a distance, not bounds");
+        return Err(Error::Usage(format!("{message}; expected another method")));
     }
     let words = read_blob(&args.model, Ok)?;
     let model = checked(&words);

@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let epsilon = args.epsilon;
     let mut options = vec![("epsilon", epsilon.to_string())];
-    let mut plan = args.method.plan();
+    let mut plan = args.method.plan()?;
     args.attack.check(false)?;
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
     if args.attack.attack {

@@ -47,6 +47,8 @@ pub enum MethodArg {
     Crown,
     /// Distance to the nearest face of the sample's linear region
     Simplex,
+    /// Distance over neighbouring linear regions, up to --regions of them
+    RegionSearch,
 }
 
 /// Lower slope of an unstable neuron in CROWN.
@@ -114,6 +116,10 @@ pub struct MethodArgs {
     /// Take this lower slope for an unstable neuron (crown and crown-ibp)
     #[arg(long, value_name = "SLOPE", value_enum, default_value = "adaptive")]
     pub lower_slope: SlopeArg,
+    /// Search so many linear regions for a sample at most (region-search)
+    #[arg(long, value_name = "N", default_value_t = 1000, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub regions: u32,
     /// Prove facts about this reading of the network
     #[arg(long, value_enum, default_value = "real")]
     pub semantics: SemanticsArg,
@@ -177,21 +183,34 @@ impl MethodArgs {
             MethodArg::Simplex => {
                 vec![Stage { name: "simplex", how: How::Simplex(self.semantics()) }]
             }
+            MethodArg::RegionSearch => {
+                vec![Stage { name: "region-search", how: How::Search(self.regions as usize) }]
+            }
         }
     }
 
     /// These as a run's plan.
-    pub fn plan(&self) -> Plan {
+    ///
+    /// # Errors
+    /// A method that does not know the semantics asked for.
+    pub fn plan(&self) -> Result<Plan> {
+        if (self.method, self.semantics) == (MethodArg::RegionSearch, SemanticsArg::Deployed) {
+            let message = "--method region-search proves facts about real semantics only";
+            return Err(Error::Usage(message.to_owned()));
+        }
         let mut options = vec![("semantics", self.semantics_name().to_owned())];
         if self.lower_slope != SlopeArg::Adaptive {
             options.push(("lower-slope", name(self.lower_slope)));
         }
-        Plan {
+        if self.method == MethodArg::RegionSearch {
+            options.push(("regions", self.regions.to_string()));
+        }
+        Ok(Plan {
             method: name(self.method),
             stages: self.stages(),
             semantics: self.semantics_name(),
             options,
-        }
+        })
     }
 }
 

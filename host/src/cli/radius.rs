@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let search = Search { tolerance, budget: args.budget as usize, start };
     let mut options =
         vec![("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
-    let mut plan = args.method(args.exact)?.plan();
+    let mut plan = args.method(args.exact)?.plan()?;
     args.attack.check(args.exact)?;
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
     if args.exact {
