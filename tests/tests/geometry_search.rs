@@ -6,8 +6,10 @@ use certus::blob::{WeightKind, pack};
 use certus::geometry::search::{Budget, Found, search};
 use certus_engine::model::Model;
 use certus_engine::region;
-use certus_tests::geometry::{Adversarial, Case, Kind, cases, nearest_adversarial};
+use certus_tests::geometry::{Adversarial, Case, Corners, Kind, cases, nearest_adversarial};
+use certus_tests::oracle::forward;
 use certus_tests::plan::{many, seed};
+use certus_tests::rational::from_slice;
 use certus_tests::region::Norm;
 use rayon::prelude::*;
 
@@ -47,9 +49,22 @@ fn check(case: &Case, tally: &Tally) {
             let nearest = nearest_adversarial(&case.net, &case.u, case.class, norm, corners);
             let name = format!("{} {norm:?} {corners:?}: {found:?}", case.name);
             refute(&found, nearest.as_ref(), &name);
+            replay(&found, case, corners, &name);
             tally.count(&found, nearest.map(|nearest| nearest.distance.to_f64()));
         }
     }
+}
+
+/// Panics if the violation is none, or lies outside the box.
+fn replay(found: &Found, case: &Case, corners: Option<Corners<'_>>, name: &str) {
+    let Some(violation) = &found.violation else { return };
+    let outputs = forward(&case.net, &from_slice(&violation.point));
+    let mut others = outputs.iter().enumerate().filter(|(j, _)| *j != case.class);
+    assert!(others.any(|(_, y)| *y >= outputs[case.class]), "not violated: {name}");
+    let inside = corners.is_none_or(|(lo, hi)| {
+        violation.point.iter().zip(lo.iter().zip(hi)).all(|(x, (lo, hi))| lo <= x && x <= hi)
+    });
+    assert!(inside, "outside the box: {name}");
 }
 
 /// Panics if something claimed is not true.
