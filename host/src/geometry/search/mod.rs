@@ -34,7 +34,9 @@
 //! flipped, as the region and the network on it are the same for both signs.)
 //!
 //! A region reached through the smallest key r was not explored, so by the proof it has no point
-//! nearer than r: its own keys are at least r. Where rounding leaves the sign of a neuron at u open,
+//! nearer than r: its own keys are at least r. (Or it differs from an explored one only in signs of
+//! functions that are 0. Those two regions are one, and the proof goes on with the keys of the one
+//! explored first.) Where rounding leaves the sign of a neuron at u open,
 //! both are explored at the start.
 //!
 //! **Rounding.** The functions of a region are computed in f64 with bounds of what was lost
