@@ -25,21 +25,23 @@
 //! segment up to which it lies in explored regions; they are closed and finitely many. If y were not
 //! x, points of the segment just behind y would have a pattern in `P(y)`, for signs that are not 0
 //! stay so: explored, a contradiction. So x lies in an explored region, and its margins are positive,
-//! for else x would belong to a lost part nearer than r. ∎
+//! for else x would belong to a lost part nearer than r.
 //!
 //! Nothing is assumed of the position of the hyperplanes. Two savings keep the argument: neurons that
-//! are copies or opposites of each other share one sign ([`network::Flip`]), and a facet whose
+//! are copies or opposites of each other share one sign (`network::Flip`), and a facet whose
 //! function is 0 everywhere in its region is not crossed. (In `P(y)`, walk to the wanted pattern
 //! layer by layer: a neuron whose function under the wanted pattern is 0 everywhere need not be
 //! flipped, as the region and the network on it are the same for both signs.)
 //!
 //! A region reached through the smallest key r was not explored, so by the proof it has no point
-//! nearer than r: its own keys are at least r. Where rounding leaves the sign of a neuron at u open,
+//! nearer than r: its own keys are at least r. (Or it differs from an explored one only in signs of
+//! functions that are 0. Those two regions are one, and the proof goes on with the keys of the one
+//! explored first.) Where rounding leaves the sign of a neuron at u open,
 //! both are explored at the start.
 //!
 //! **Rounding.** The functions of a region are computed in f64 with bounds of what was lost
-//! ([`forms::Forms`]); a key is a quotient of such bounds ([`forms::Face::distance`]) or by weak
-//! duality a combination of them ([`bound::Combination::distance`]), whatever the convex solver
+//! (`forms::Forms`); a key is a quotient of such bounds (`forms::Face::distance`) or by weak
+//! duality a combination of them (`bound::Combination::distance`), whatever the convex solver
 //! says. So the radius holds in real arithmetic for the stored network and, within their error
 //! fields, the network it was made from.
 
@@ -107,9 +109,9 @@ pub const AGREE: f64 = 1e-6;
 ///
 /// # Errors
 /// [`Error::Usage`] for a point or a box that does not fit the model or each other, a class that the
-/// model does not have, or a limit that is not positive. Memory: the functions of up to some hundred
-/// regions, `neurons*inputs` f64 each, and a few words for each facet of all. Work: for a region
-/// one product `[rows][live] * [live][inputs]` per layer from the flipped one on; a program of
+/// model does not have, or a limit that is not positive. Memory: the functions of the last regions,
+/// `neurons*inputs` f64 each, up to half a gigabyte, and a few words for each facet of all. Work: for
+/// a region one product `[rows][live] * [live][inputs]` per layer from the flipped one on; a program of
 /// `inputs` to `2*inputs` variables for each facet that comes up.
 pub fn search(
     model: &Model<'_>,

@@ -41,7 +41,7 @@ pub(super) struct Network {
     pub margins: Layer,
 }
 
-/// Values in real arithmetic lie within `error` of these.
+/// Values in real arithmetic lie within `error` of these; what overflows has an infinite error, or NaN.
 pub(super) struct Enclosed {
     pub value: Vec<f64>,
     pub error: Vec<f64>,
@@ -144,7 +144,7 @@ impl Layer {
     fn activate(&self, z: &Enclosed) -> Enclosed {
         let below = self.below.unwrap_or(1.0);
         let one = |(z, e): (&f64, &f64)| {
-            if below == 0.0 && *z <= -e {
+            if below == 0.0 && e.is_finite() && *z <= -e {
                 return (0.0, 0.0);
             }
             let (x, lost) = if *z < 0.0 { times(below, *z) } else { (*z, 0.0) };

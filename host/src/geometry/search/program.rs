@@ -84,6 +84,10 @@ impl Program<'_> {
                 rows.push([(j, -1.0), (length, -1.0)].into_iter(), 0.0);
             }
         }
+        // What has overflowed bounds nothing.
+        if rows.entry.iter().chain(&rows.right).any(|x| !x.is_finite()) {
+            return Solution { bound: 0.0, step: None };
+        }
         let count = rows.right.len();
         let a = CscMatrix::new_from_triplets(count, columns, rows.at, rows.column, rows.entry);
         let equal = usize::from(self.part == Part::On);

@@ -248,8 +248,22 @@ impl<'a> Search<'a> {
             }
         }
         self.regions.push(Explored { pattern, forms: None });
+        self.probe(region, &forms);
         self.keep(region, forms);
         region
+    }
+
+    /// Looks for a violation beyond the nearest of a region's decision boundaries, in the region or
+    /// not.
+    fn probe(&mut self, region: usize, forms: &Forms) {
+        let distance = |row: &usize| forms.margin(*row).distance();
+        let rows = (0..forms.margins()).filter(|row| forms.margin(*row).value() > 0.0);
+        let Some(row) = rows.min_by(|a, b| distance(a).total_cmp(&distance(b))) else { return };
+        if distance(&row) < self.cap() {
+            let step = self.cell(region, forms).project(&forms.margin(row), Part::Beyond);
+            let step = step.filter(|step| self.place.is_promising(&self.net, step));
+            step.into_iter().for_each(|step| self.try_step(&step));
+        }
     }
 
     /// Queues what is near enough; what lies beyond the box has no points.

@@ -187,7 +187,9 @@ fn length(d: [f64; 2], norm: Norm) -> f64 {
 fn a_grid_finds_nothing_nearer_and_something_as_near() {
     let mut closed = 0;
     for seed in 0..24 {
-        let net = drawn(seed, &[2, 8, 6, 3]);
+        // Every third has more neurons than a program takes at once.
+        let sizes: &[usize] = if seed % 3 == 0 { &[2, 60, 3] } else { &[2, 8, 6, 3] };
+        let net = drawn(seed, sizes);
         let model = Model::from_words(&net).expect("a model");
         let u = [0.1, -0.2];
         if margin(&model, &u.map(f64::from)) <= 0.0 {
@@ -242,6 +244,34 @@ fn a_larger_budget_never_gives_less() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn original_weights_are_covered() {
+    // 7 - a relu(b x + c y) with a, b, c a hundredth larger: 7 / (7.07*1.01) in linf.
+    let mut layers = vec![
+        affine(&[&[3.0, 4.0]], &[0.0], Relu),
+        affine(&[&[-1.0], &[0.0]], &[7.0, 0.0], Identity),
+    ];
+    layers.iter_mut().for_each(|layer| layer.weight_error = 0.01);
+    let found = run(&words(layers), &[0.0, 0.0], Norm::Linf, None);
+    let worst = 7.0 / (7.07 * 1.01);
+    assert!(found.radius <= worst * (1.0 + 1e-7) && found.radius > 0.97 * worst, "{found:?}");
+    assert!(found.violation.is_none_or(|violation| violation.distance >= 1.0));
+}
+
+#[test]
+fn what_overflows_certifies_nothing() {
+    // f64 holds no product of nine such weights.
+    let mut layers = vec![affine(&[&[1e38, -2e38], &[3e38, 1e38]], &[1.0, -1.0], Relu)];
+    let inner = affine(&[&[1e38, 2e38], &[3e38, -1e38]], &[1.0, 2.0], Relu);
+    layers.extend(vec![inner; 9]);
+    layers.push(affine(&[&[1e38, 0.0], &[0.0, 1e38]], &[0.0, 0.0], Identity));
+    let net = words(layers);
+    for norm in NORMS {
+        let found = run(&net, &[0.5, 0.25], norm, None);
+        assert!(found.radius <= 1.0 && found.violation.is_none(), "{found:?}");
     }
 }
 

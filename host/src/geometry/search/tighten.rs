@@ -111,7 +111,7 @@ impl<'a> Cell<'a> {
     }
 
     /// The step to the nearest point of the hyperplane alone; none where that has no say.
-    fn project(&self, face: &Face<'_>, part: Part) -> Option<Vec<f64>> {
+    pub(super) fn project(&self, face: &Face<'_>, part: Part) -> Option<Vec<f64>> {
         let h = face.value();
         if h == 0.0 || (part == Part::Beyond && h < 0.0) {
             return Some(vec![0.0; self.inputs]);

@@ -41,6 +41,11 @@ impl Place<'_> {
         })
     }
 
+    /// Whether a violation lies little beyond `x + step`, by one pass.
+    pub(super) fn is_promising(&self, net: &Network, step: &[f64]) -> bool {
+        is_violated(net, &self.float(step, 1.0 + BEYOND[BEYOND.len() - 1]))
+    }
+
     /// `x + factor*step` in f32, within the box.
     fn float(&self, step: &[f64], factor: f64) -> Vec<f32> {
         let to = |(x, step): (&f32, &f64)| (f64::from(*x) + factor * step) as f32;
@@ -66,6 +71,7 @@ impl Place<'_> {
 fn is_violated(net: &Network, point: &[f32]) -> bool {
     let point: Vec<f64> = point.iter().map(|x| f64::from(*x)).collect();
     let all = net.enclose(&point);
-    all.last()
-        .is_some_and(|margins| margins.value.iter().zip(&margins.error).any(|(m, e)| *m <= -e))
+    all.last().is_some_and(|margins| {
+        margins.value.iter().zip(&margins.error).any(|(m, e)| e.is_finite() && *m <= -e)
+    })
 }
