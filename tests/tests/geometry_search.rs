@@ -7,7 +7,7 @@ use certus::blob::{WeightKind, pack};
 use certus::geometry::search::{Budget, Found, search};
 use certus_engine::model::Model;
 use certus_engine::region;
-use certus_tests::geometry::{Adversarial, Case, Corners, Kind, cases, nearest_adversarial};
+use certus_tests::geometry::{Adversarial, Case, Corners, Kind, case, cases, nearest_adversarial};
 use certus_tests::oracle::forward;
 use certus_tests::plan::{many, seed};
 use certus_tests::rational::from_slice;
@@ -147,4 +147,12 @@ fn degenerate_networks_close() {
 #[test]
 fn ties_close_or_stay_open() {
     [Kind::OnFacet, Kind::Integer, Kind::Tie].map(|kind| run(kind, 90));
+}
+
+/// A lost part that is empty, but barely: the solver may give up on it.
+#[test]
+fn a_part_that_is_barely_empty() {
+    let tally = Tally::default();
+    check(&case(1_000_044, Kind::OnFacet, 5), &tally);
+    tally.hold(Kind::OnFacet, 100);
 }

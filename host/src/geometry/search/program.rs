@@ -39,6 +39,9 @@ pub(super) struct Program<'a> {
     pub scale: f64,
 }
 
+/// Gaps that the solver is to reach; the next where it does not.
+const TOLERANCES: [f64; 2] = [1e-10, 1e-8];
+
 /// Entries of a sparse matrix.
 #[derive(Default)]
 struct Rows {
@@ -93,18 +96,26 @@ impl Program<'_> {
         let equal = usize::from(self.part == Part::On);
         let cones = [ZeroConeT(equal), NonnegativeConeT(count - equal)];
         let cones = if equal == 1 { &cones[..] } else { &cones[1..] };
-        let solver = DefaultSolver::new(&quadratic, &objective, &a, &rows.right, cones, settings());
-        let Ok(mut solver) = solver else { return Solution { bound: 0.0, step: None } };
-        solver.solve();
-        let (z, x) = (&solver.solution.z, &solver.solution.x);
-        let bound = self.weigh(inside, z, n);
-        let shut = matches!(
-            solver.solution.status,
-            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible
-        );
-        let step: Vec<f64> = x.iter().take(n).map(|x| x * self.scale).collect();
-        let step = (!shut && step.iter().all(|x| x.is_finite())).then_some(step);
-        Solution { bound, step }
+        let mut best = Solution { bound: 0.0, step: None };
+        for tolerance in TOLERANCES {
+            let settings = settings(tolerance);
+            let solver =
+                DefaultSolver::new(&quadratic, &objective, &a, &rows.right, cones, settings);
+            let Ok(mut solver) = solver else { return best };
+            solver.solve();
+            let (z, x, status) = (&solver.solution.z, &solver.solution.x, solver.solution.status);
+            best.bound = best.bound.max(self.weigh(inside, z, n));
+            let shut = matches!(
+                status,
+                SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible
+            );
+            let step: Vec<f64> = x.iter().take(n).map(|x| x * self.scale).collect();
+            best.step = (!shut && step.iter().all(|x| x.is_finite())).then_some(step);
+            if matches!(status, SolverStatus::Solved | SolverStatus::PrimalInfeasible) {
+                break;
+            }
+        }
+        best
     }
 
     /// A face's constraint, its row divided by its norm and lengths by the scale.
@@ -151,12 +162,12 @@ fn unit(face: &Face<'_>) -> f64 {
     if face.norm > 0.0 && face.norm.is_finite() { face.norm } else { 1.0 }
 }
 
-fn settings() -> DefaultSettings<f64> {
+fn settings(tolerance: f64) -> DefaultSettings<f64> {
     DefaultSettings {
         verbose: false,
-        tol_gap_abs: 1e-10,
-        tol_gap_rel: 1e-10,
-        tol_feas: 1e-10,
+        tol_gap_abs: tolerance,
+        tol_gap_rel: tolerance,
+        tol_feas: tolerance,
         max_threads: 1,
         ..DefaultSettings::default()
     }
