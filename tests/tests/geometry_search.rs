@@ -133,20 +133,21 @@ fn run(kind: Kind, least: usize) {
 
 #[test]
 fn generic_networks_close() {
-    [Kind::Gaussian, Kind::Leaky, Kind::Dead].map(|kind| run(kind, 100));
+    [Kind::Gaussian, Kind::Leaky, Kind::Dead].into_iter().for_each(|kind| run(kind, 100));
 }
 
 #[test]
 fn degenerate_networks_close() {
     [Kind::Duplicated, Kind::ZeroRows, Kind::Border, Kind::Misclassified]
-        .map(|kind| run(kind, 100));
+        .into_iter()
+        .for_each(|kind| run(kind, 100));
 }
 
 /// A tie at a point that is no float, or where sums round, is a violation that cannot be replayed;
 /// beside a point of distance 1e-2, so are points that f32 does not have.
 #[test]
 fn ties_close_or_stay_open() {
-    [Kind::OnFacet, Kind::Integer, Kind::Tie].map(|kind| run(kind, 90));
+    [Kind::OnFacet, Kind::Integer, Kind::Tie].into_iter().for_each(|kind| run(kind, 90));
 }
 
 /// A lost part that is empty, but barely: the solver may give up on it.
