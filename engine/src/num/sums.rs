@@ -130,12 +130,13 @@ pub fn box_sums_f64<const L: usize, const D: usize, T: Element>(
         m: &[f32; L],
         r: &[f32; L],
     ) {
-        for i in 0..L {
-            let w = w[i].value();
-            sums[0][i] += w.abs() * r[i];
-            sums[1][i] += (w * m[i]).abs();
-        }
+        // Part by part, so that what is at hand fits the registers.
         for part in 0..L / D {
+            for i in part * D..(part + 1) * D {
+                let w = w[i].value();
+                sums[0][i] += w.abs() * r[i];
+                sums[1][i] += (w * m[i]).abs();
+            }
             for i in 0..D {
                 let at = part * D + i;
                 centre[i] += f64::from(w[at].value()) * f64::from(m[at]);
