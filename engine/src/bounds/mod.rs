@@ -17,7 +17,7 @@ mod workspace;
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
 pub use propagate::{Bounds, dense_macs, lower_bounds};
-pub(crate) use state::disturbance;
+pub(crate) use state::{at, disturbance, part};
 pub(crate) use workspace::Arena;
 pub use workspace::{Size, StaticWorkspace, Workspace};
 

@@ -33,7 +33,7 @@ pub(super) struct State<'w> {
 }
 
 /// The part of `slice` that belongs to a layer.
-fn part<T>(slice: &[T], from: usize, len: usize) -> &[T] {
+pub(crate) fn part<T>(slice: &[T], from: usize, len: usize) -> &[T] {
     slice.get(from..).and_then(|tail| tail.get(..len)).unwrap_or(&[])
 }
 
@@ -43,7 +43,7 @@ fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] {
 }
 
 /// Entry `k`, 0 past the end.
-fn at(slice: &[u32], k: usize) -> usize {
+pub(crate) fn at(slice: &[u32], k: usize) -> usize {
     slice.get(k).copied().unwrap_or(0) as usize
 }
 

@@ -1,7 +1,7 @@
 //! The forward pass at the point, with how fast each pre-activation can change around it.
 
 use super::query::Query;
-use crate::bounds::{Arena, Arithmetic, Error, Semantics, disturbance};
+use crate::bounds::{Arena, Arithmetic, Error, Semantics, at, disturbance, part};
 use crate::model::{Activation, Layer, Model};
 use crate::num::{
     ETA, MAGNITUDE_LIMIT, NEGLIGIBLE, Rounding, U, add_up, gamma, mul_up, ratio_down, sqrt_up,
@@ -73,11 +73,6 @@ fn total(x: &[f32]) -> f32 {
     x.iter().fold(0.0, |sum, x| add_up(sum, x.abs()))
 }
 
-/// `slice[from..from + len]`, which exists.
-fn part<T>(slice: &[T], from: usize, len: usize) -> &[T] {
-    slice.get(from..).and_then(|tail| tail.get(..len)).unwrap_or(&[])
-}
-
 /// An upper bound of a Euclidean norm.
 fn euclid(x: &[f32]) -> f32 {
     sqrt_up(x.iter().fold(0.0, |sum, x| add_up(sum, mul_up(*x, *x))))
@@ -86,10 +81,6 @@ fn euclid(x: &[f32]) -> f32 {
 /// The smaller of two upper bounds; `b` counts only if it is a number.
 fn smaller(a: f32, b: f32) -> f32 {
     if b < a { b } else { a }
-}
-
-fn at(slice: &[u32], k: usize) -> usize {
-    slice.get(k).copied().unwrap_or(0) as usize
 }
 
 /// The slope of an activation beside `z`.
