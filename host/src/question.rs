@@ -60,6 +60,8 @@ pub struct Answer {
     pub work: Work,
     /// Why there are no bounds, if the engine refused.
     pub refused: Option<Error>,
+    /// The simplex certificate in real semantics, where it was asked for.
+    pub simplex: Option<Simplex<1>>,
 }
 
 /// The name of a norm.
@@ -177,7 +179,7 @@ impl Question {
             backend: self.backend.to_owned(),
             seconds: 0.0,
         };
-        Answer { record, work: Work::default(), refused: None }
+        Answer { record, work: Work::default(), refused: None, simplex: None }
     }
 }
 
@@ -223,7 +225,9 @@ impl<'a> Prover<'a> {
         let radius = match found {
             Ok(found) => {
                 answer.work += found.work;
-                found.radius()
+                let radius = found.radius();
+                answer.simplex = Some(found).filter(|_| semantics == Semantics::Real);
+                radius
             }
             Err(error) => {
                 answer.refused = Some(error);

@@ -83,6 +83,11 @@ fn smaller(a: f32, b: f32) -> f32 {
     if b < a { b } else { a }
 }
 
+/// A distance within which a pre-activation keeps its sign.
+fn near(z: f32, error: f32, rate: f32) -> f32 {
+    ratio_down(sub_down(z.abs(), error), rate)
+}
+
 /// The slope of an activation beside `z`.
 fn slope(activation: Activation, z: f32) -> f32 {
     match activation {
@@ -144,6 +149,14 @@ impl<'w> Chain<'w> {
             rate: part(self.rate, from, len),
             own: part(self.own, from, len),
         }
+    }
+
+    /// Lower bound of the distance of neuron `i` of a layer that is not settled yet.
+    pub(super) fn near(&self, k: usize, i: usize) -> f32 {
+        let i = at(self.offset, k) + i;
+        let [z, error, rate] =
+            [&*self.z, &*self.error, &*self.rate].map(|x| x.get(i).copied().unwrap_or(f32::NAN));
+        near(z, error, rate)
     }
 
     /// z, own error and rate of neuron `i` of a layer that is not settled yet.
@@ -230,11 +243,7 @@ impl<'w> Chain<'w> {
                 *z = 2.0 * ETA;
                 *key = f32::INFINITY;
             } else {
-                *key = if bends {
-                    ratio_down(sub_down(z.abs(), *error), *rate)
-                } else {
-                    f32::INFINITY
-                };
+                *key = if bends { near(*z, *error, *rate) } else { f32::INFINITY };
             }
         }
         let norms = query.known.and_then(|known| {
@@ -280,14 +289,15 @@ impl<'w> Chain<'w> {
             }
             (*fed_x, *fed_rate, *fed_error) = (layer.activation.apply(z), rate, error);
             if slope != 1.0 {
-                // The product rounds: once at the point, once more where it is deployed.
-                let rounds = add_up(mul_up(U, mul_up(1.000_001, z.abs())), 4.0 * ETA / slope);
+                // The product rounds: once at the point, once more where it is deployed, there for
+                // a pre-activation that has moved from z.
+                let deployed = semantics == Semantics::Deployed;
+                let (times, moves) = if deployed { (2.0, 1.0 + 4.0 * U) } else { (1.0, 1.0) };
+                let size = mul_up(U, mul_up(1.000_001, z.abs()));
+                let rounds = mul_up(times, add_up(size, 4.0 * ETA / slope));
                 own = add_up(own, rounds);
-                *fed_error = mul_up(slope, add_up(error, rounds));
-                *fed_rate = mul_up(slope, rate);
-                if semantics == Semantics::Deployed {
-                    *fed_rate = mul_up(*fed_rate, 1.0 + 4.0 * U);
-                }
+                *fed_error = mul_up(slope, add_up(mul_up(moves, error), rounds));
+                *fed_rate = mul_up(slope, mul_up(moves, rate));
             }
             let to = from + count;
             *self.live.get_mut(to)? = i as u32;
@@ -300,10 +310,10 @@ impl<'w> Chain<'w> {
         *self.count.get_mut(k)? = count as u32;
         // No activation is steeper than 1; a deployed leaky product rounds.
         let own = euclid(part(self.own, from, count));
-        let rate = mul_up(self.span.rate, 1.0 + 4.0 * U);
+        let [rate, error] = [self.span.rate, self.span.error].map(|x| mul_up(x, 1.0 + 4.0 * U));
         self.span = Span {
             rate: smaller(rate, euclid(fed_rate)),
-            error: smaller(add_up(self.span.error, own), euclid(fed_error)),
+            error: smaller(add_up(error, own), euclid(fed_error)),
         };
         Some(())
     }

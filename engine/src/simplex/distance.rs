@@ -47,7 +47,7 @@ pub(super) fn distance<A: Arithmetic>(
         let reach = cut_reach(a, 1.0, &ball, lo, hi, norm);
         add_up(reach, mul_up(row.slope, t)) <= room
     };
-    // No two points of the box are further apart than the sum of its sides, in any of the norms.
+    // No point of the box is further from the centre than the sum of its ways, in any norm.
     let mut far = 0.0;
     for (x, (lo, hi)) in query.x.iter().zip(lo.iter().zip(hi)) {
         let (below, above) = (add_up(*x, -*lo), add_up(*hi, -*x));

@@ -68,10 +68,12 @@ impl<'a> Query<'a> {
         if !self.spec.fits(model.outputs()) || !known { Err(Error::Spec) } else { Ok(()) }
     }
 
-    /// Layer `k`, without an activation at the end that keeps the order of the outputs.
+    /// Layer `k`, without an activation at the end that keeps the order of the outputs. A deployed
+    /// leaky product does not: it can round different outputs to the same.
     pub(super) fn layer<'m>(&self, model: &Model<'m>, k: usize) -> Option<Layer<'m>> {
         let mut layer = model.layer(k)?;
-        if k + 1 == model.depth() && matches!(self.spec, Spec::Margins { .. }) {
+        let exact = self.semantics == Semantics::Real || !rounds(layer.activation);
+        if k + 1 == model.depth() && exact && matches!(self.spec, Spec::Margins { .. }) {
             layer.activation = Activation::Identity;
         }
         Some(layer)
@@ -97,11 +99,19 @@ impl<'a> Query<'a> {
     /// if both `z_c - z_j > 0` and `z_c > 0`: one row more.
     pub(super) fn rows(&self, model: &Model<'_>) -> usize {
         let last = model.layer(model.depth().saturating_sub(1)).map(|layer| layer.activation);
-        let cut =
-            matches!(last, Some(Activation::Relu)) || last == Some(Activation::LeakyRelu(0.0));
-        let own = cut && matches!(self.spec, Spec::Margins { .. });
+        let own = last.is_some_and(cuts) && matches!(self.spec, Spec::Margins { .. });
         self.spec.count(model.outputs()) + usize::from(own)
     }
+}
+
+/// Whether an activation is 0 below 0.
+fn cuts(activation: Activation) -> bool {
+    activation == Activation::Relu || activation == Activation::LeakyRelu(0.0)
+}
+
+/// Whether an activation is a product that rounds.
+fn rounds(activation: Activation) -> bool {
+    matches!(activation, Activation::LeakyRelu(slope) if slope != 0.0 && slope != 1.0)
 }
 
 /// Working memory beside the [`Chain`].
@@ -136,9 +146,9 @@ pub const fn size(model: &Model<'_>, block: usize) -> Size {
 
 /// Multiply-adds that computing the function of every neuron and every row densely takes.
 pub(super) fn dense_macs(model: &Model<'_>, query: &Query<'_>) -> u64 {
-    let through: usize = model.layers().skip(1).map(|layer| layer.rows * layer.cols).sum();
-    let rows = query.rows(model) * model.outputs();
-    ((through + rows) * model.inputs()) as u64
+    let size = |rows: usize, cols: usize| rows as u64 * cols as u64;
+    let through: u64 = model.layers().skip(1).map(|layer| size(layer.rows, layer.cols)).sum();
+    (through + size(query.rows(model), model.outputs())) * model.inputs() as u64
 }
 
 /// Splits the workspace; what is left after the fixed parts becomes the block.

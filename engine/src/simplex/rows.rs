@@ -77,18 +77,33 @@ impl<'a, A: Arithmetic> Walk<'a, '_, A> {
             for j in (0..layers).rev() {
                 self.step(&mut block, j, faces.limit(), work)?;
             }
-            work.row_macs += (block.rows * block.width) as u64;
+            work.row_macs += block.rows as u64 * block.width as u64;
             for r in 0..block.rows {
                 let row = block.reached(r);
                 let signed = self.source == Source::Spec;
-                let distance = distance(self.arith, self.query, &row, signed, faces.limit());
+                let walked = distance(self.arith, self.query, &row, signed, faces.limit());
                 let row_index = block.index.get(r).copied().unwrap_or(0) as usize;
-                let face = Face { layer: self.face_layer(), row: row_index, distance };
+                let face = Face {
+                    layer: self.face_layer(),
+                    row: row_index,
+                    distance: self.further(row_index, walked),
+                };
                 if faces.insert(face) {
                     let row = block.reached(r);
                     nearest(row.a, row.value);
                 }
             }
+        }
+    }
+
+    /// The better of a row's distance as walked and of what was known before.
+    fn further(&self, i: usize, walked: f32) -> f32 {
+        match self.source {
+            Source::Neurons(k) => {
+                let near = self.chain.near(k, i);
+                if near > walked { near } else { walked }
+            }
+            Source::Spec => walked,
         }
     }
 
@@ -195,7 +210,7 @@ impl<'a, A: Arithmetic> Walk<'a, '_, A> {
                 kept += 1;
             }
         }
-        work.row_macs += 3 * (block.rows * inner) as u64;
+        work.row_macs += 3 * block.rows as u64 * inner as u64;
         work.dropped += (block.rows - kept) as u64;
         block.rows = kept;
         let columns = self.before(j).map(|live| live.index);
@@ -215,7 +230,7 @@ impl<'a, A: Arithmetic> Walk<'a, '_, A> {
         if kept > 0 {
             let out = block.next.get_mut(..kept * block.width).ok_or(Error::Workspace)?;
             self.arith.product(&product, out);
-            work.product_macs += (kept * inner * block.width) as u64;
+            work.product_macs += kept as u64 * inner as u64 * block.width as u64;
         }
         core::mem::swap(&mut block.cur, &mut block.next);
         Ok(())

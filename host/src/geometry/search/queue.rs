@@ -20,6 +20,9 @@ const KEPT: usize = 1 << 26;
 /// How far beyond a lost decision's boundary a violation is looked for, relative to its distance.
 const SHIFTS: [f64; 5] = [1e-9, 1e-7, 5e-7, 1e-5, 1e-3];
 
+/// Halvings between the last shift without a violation and the first with one.
+const HALVINGS: usize = 4;
+
 /// Lost decisions that are pursued after the first, where no violation can be settled at it.
 const PURSUED: usize = 16;
 
@@ -262,7 +265,7 @@ impl<'a> Search<'a> {
         if distance(&row) < self.cap() {
             let step = self.cell(region, forms).project(&forms.margin(row), Part::Beyond);
             let step = step.filter(|step| self.place.is_promising(&self.net, step));
-            step.into_iter().for_each(|step| self.try_step(&step));
+            step.into_iter().for_each(|step| drop(self.try_step(&step)));
         }
     }
 
@@ -318,25 +321,44 @@ impl<'a> Search<'a> {
     /// Looks for a violation beyond the boundary of a lost decision.
     fn pursue(&mut self, item: &Item, row: usize) {
         let forms = self.forms(item.region);
-        for shift in SHIFTS {
+        let mut try_shift = |shift: f64| {
             if self.agrees(item.key) || self.programs >= self.budget.programs {
-                return;
+                return None;
             }
             self.programs += 1;
             let cell = self.cell(item.region, &forms);
             let step = cell.beyond(forms.margin(row), shift * item.key, item.key);
-            if let Some(step) = step {
-                self.try_step(&step);
+            Some(step.is_some_and(|step| self.try_step(&step)))
+        };
+        let mut low = 0.0;
+        for shift in SHIFTS {
+            match try_shift(shift) {
+                None => return,
+                Some(false) => low = shift,
+                Some(true) => {
+                    let mut high = shift;
+                    for _ in 0..HALVINGS {
+                        let middle = 0.5 * (low + high);
+                        match try_shift(middle) {
+                            None => return,
+                            Some(true) => high = middle,
+                            Some(false) => low = middle,
+                        }
+                    }
+                    return;
+                }
             }
         }
     }
 
-    fn try_step(&mut self, step: &[f64]) {
+    /// Whether a violation nearer than the nearest so far is at `step` or little beyond.
+    fn try_step(&mut self, step: &[f64]) -> bool {
         let found = self.place.replay(&self.net, step);
         let nearest = self.best.as_ref().map_or(f64::INFINITY, |best| best.distance);
-        if let Some(found) = found.filter(|found| found.distance < nearest) {
-            self.best = Some(found);
-        }
+        let found = found.filter(|found| found.distance < nearest);
+        let nearer = found.is_some();
+        self.best = found.or(self.best.take());
+        nearer
     }
 
     fn cell<'s>(&'s self, region: usize, forms: &'s Forms) -> Cell<'s> {
