@@ -41,6 +41,8 @@ pub struct Question {
     pub norm: Norm,
     /// The box that cuts the ball, if any.
     pub clip: Option<(f32, f32)>,
+    /// The box that witnesses lie in, within `clip`.
+    pub inner: Option<(f32, f32)>,
     /// The methods, tried in this order until one proves it; at least one.
     pub stages: Vec<Stage>,
     /// `real` or `deployed`, for the records.
@@ -121,9 +123,10 @@ impl Question {
                     Found { radius: closed(radius), ..Found::default() }
                 }
                 Some(How::Search(regions)) => {
-                    let searched = prover.search(runner, regions, LARGEST_RADIUS);
-                    answer.record.exact = Some(searched.exact);
-                    answer.record.attacked = searched.violation.map(|v| v.distance);
+                    let searched = prover.search(runner, regions, LARGEST_RADIUS, &mut answer);
+                    let violation = searched.violation.filter(|found| self.admits(&found.point));
+                    answer.record.exact = Some(searched.exact && violation.is_some());
+                    answer.record.attacked = violation.map(|found| found.distance);
                     let radius = searched.radius.next_down().clamp(0.0, LARGEST_RADIUS);
                     Found { radius, ..Found::default() }
                 }
@@ -138,6 +141,11 @@ impl Question {
         }
         answer.record.seconds = begun.elapsed().as_secs_f64();
         (answer, found)
+    }
+
+    /// Whether a witness may lie there.
+    fn admits(&self, point: &[f32]) -> bool {
+        self.inner.is_none_or(|(lo, hi)| point.iter().all(|x| lo <= *x && *x <= hi))
     }
 
     /// What the simplex certificate is asked about `x`.
@@ -240,13 +248,24 @@ impl<'a> Prover<'a> {
 
     /// What a search of linear regions finds up to `limit`; nothing where the engine refuses the
     /// point.
-    fn search(&self, runner: &Runner<'_>, regions: usize, limit: f64) -> search::Found {
+    fn search(
+        &self,
+        runner: &Runner<'_>,
+        regions: usize,
+        limit: f64,
+        answer: &mut Answer,
+    ) -> search::Found {
         let clip = self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
         let budget = search::Budget { regions, programs: 10 * regions, limit };
         let norm = self.question.norm;
         let nothing =
             search::Found { radius: 0.0, violation: None, exact: false, regions: 0, programs: 0 };
-        search::search(runner.model(), self.x, self.class, norm, clip, &budget).unwrap_or(nothing)
+        let found = search::search(runner.model(), self.x, self.class, norm, clip, &budget);
+        found.unwrap_or_else(|_| {
+            let point = Region::ball(self.x, 0.0, norm).check(self.x.len());
+            answer.refused = point.err().map(Error::Region);
+            nothing
+        })
     }
 
     /// Tries the stages in turn; keeps the best margin and the name of the one that proved it.
@@ -258,7 +277,9 @@ impl<'a> Prover<'a> {
                 How::Bounds(_) => None,
                 How::Simplex(semantics) => Some(self.simplex(runner, semantics, answer).into()),
                 // A little beyond, so that the radius asked for can be reached.
-                How::Search(regions) => Some(self.search(runner, regions, 1.01 * epsilon).radius),
+                How::Search(regions) => {
+                    Some(self.search(runner, regions, 1.01 * epsilon, answer).radius)
+                }
             };
             let options = match (radius, &stage.how) {
                 (None, How::Bounds(options)) => options,

@@ -48,6 +48,7 @@ fn run(words: &[u32], images: &[(Vec<f32>, usize)], epsilon: f64, attack: &Attac
         stages,
         semantics: "real",
         backend: "cpu",
+        inner: None,
         norms: None,
     };
     let model = Model::from_words(words).expect("packed here");

@@ -70,6 +70,7 @@ fn measure(
         stages: vec![Stage { name: "crown", how: How::Bounds(options) }],
         semantics: "real",
         backend: "cpu",
+        inner: None,
         norms: None,
     };
     let steps = Search { tolerance: start * 1e-3, budget: 10, start };

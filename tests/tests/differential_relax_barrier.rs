@@ -48,6 +48,7 @@ fn ours(words: &[u32], x: &[f32], method: Method, intersect: bool, start: f64) -
         stages,
         semantics: "real",
         backend: "cpu",
+        inner: None,
         norms: None,
     };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);

@@ -29,6 +29,7 @@ fn radii(dense: &Dense, words: &[u32], x: &[f32], norm: Norm, start: f64) -> (f6
         stages: vec![Stage { name: "crown", how: question::How::Bounds(options) }],
         semantics: "real",
         backend: "cpu",
+        inner: None,
         norms: None,
     };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use certus_engine::model::Activation::Identity;
+use certus::network::Affine;
+use certus_engine::model::Activation::{self, Identity};
 use certus_tests::generate::{affine, network};
 use certus_tests::geometry::{
     Adversarial, Case, Distance, Kind, Region, between, cases, nearest_adversarial,
@@ -366,6 +367,15 @@ fn is_on_border(case: &Case) -> bool {
 }
 
 /// Every kind is what it says, on all of its cases.
+/// Whether a unit's weights are those of another, or their opposites.
+fn has_copy(layer: &Affine) -> bool {
+    let rows: Vec<&[f32]> = layer.weights.chunks(layer.cols).collect();
+    let same = |a: &[f32], b: &[f32], sign: f32| a.iter().zip(b).all(|(a, b)| *a == sign * b);
+    rows.iter()
+        .enumerate()
+        .any(|(i, a)| rows[..i].iter().any(|b| same(a, b, 1.0) || same(a, b, -1.0)))
+}
+
 #[test]
 fn cases_are_what_they_say() {
     for kind in Kind::ALL {
@@ -389,13 +399,26 @@ fn cases_are_what_they_say() {
                     assert!(region.active.iter().any(dead), "{name}");
                 }
                 Kind::ZeroRows => {
-                    let zero = |l: &certus::network::Affine| {
+                    let zero = |l: &Affine| {
                         l.weights.chunks(l.cols).any(|row| row.iter().all(|w| *w == 0.0))
                     };
                     assert!(hidden.iter().any(zero), "{name}");
                 }
-                _ => assert!(*least >= Rational::ZERO, "{name}"),
+                Kind::Integer => {
+                    let all = hidden.iter().flat_map(|l| l.weights.iter().chain(&l.bias));
+                    assert!(all.clone().all(|w| w.fract() == 0.0), "{name}");
+                }
+                Kind::Duplicated => assert!(hidden.iter().any(has_copy), "{name}"),
+                Kind::Leaky => {
+                    let bends = |l: &Affine| l.activation != Activation::Relu;
+                    assert!(hidden.iter().any(bends), "{name}");
+                }
+                Kind::Gaussian => {
+                    assert!(hidden.iter().all(|l| l.activation == Activation::Relu), "{name}");
+                }
             }
+            let largest = !matches!(kind, Kind::Misclassified);
+            assert!(!largest || *least >= Rational::ZERO, "{name}");
         }
     }
     let first: Vec<Case> = cases(7, Kind::Leaky).take(3).collect();

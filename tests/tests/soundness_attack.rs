@@ -8,6 +8,7 @@ use certus::cpu::Runner;
 use certus::network::Network;
 use certus_engine::model::{Activation, Model};
 use certus_engine::region as engine;
+use certus_engine::simplex::{Query, Simplex};
 use certus_tests::ask::storable;
 use certus_tests::generate::{Kind, affine, breakers, case, network};
 use certus_tests::oracle::{forward, pre_activations};
@@ -358,6 +359,10 @@ fn attacked_distances_are_upper_bounds() {
                 let Some(witness) = first else { continue };
                 found += 1;
                 recheck(&net, &threat, exact_norm, class, &witness);
+                let query = Query::margins(&center, norm, class);
+                let simplex: Result<Simplex<1>, _> = runner.simplex(&query);
+                let radius = simplex.map_or(0.0, |simplex| simplex.radius());
+                assert!(f64::from(radius) <= witness.distance(), "{radius} {witness:?}");
             }
         }
     }

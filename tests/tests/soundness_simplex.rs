@@ -6,9 +6,11 @@ use certus_engine::region::Norm;
 use certus_engine::simplex::{
     self, Face, Known, Query, Simplex, first_rates, nearest_violation, row_norms, simplex,
 };
-use certus_tests::geometry::{Case, Distance, Kind, Region, case, nearest_adversarial};
+use certus_tests::geometry::{Case, Distance, Kind, Region, between, case, nearest_adversarial};
+use certus_tests::oracle::forward;
 use certus_tests::outside::words;
 use certus_tests::plan::{many, seed};
+use certus_tests::rational::from_slice;
 use certus_tests::region::Norm as Exact;
 use rayon::prelude::*;
 
@@ -74,10 +76,13 @@ impl Truth {
     }
 }
 
-/// How far listed distances fall short, in units of `1 + distance`; and how often is exact.
+/// How far listed distances fall short of those of the real network, in units of `1 + distance`; and
+/// how often is exact.
 #[derive(Default)]
 struct Tally {
-    short: f64,
+    /// In real and in deployed semantics.
+    short: [f64; 2],
+    deployed: bool,
     exact: usize,
     replayed: usize,
     unsettled: usize,
@@ -90,7 +95,8 @@ fn face(what: &str, face: &Face, truth: &Distance, tally: &mut Tally) {
     // Slopes of 1e-30 put hyperplanes where rounding is all there is.
     if truth.at_most(100.0) && !truth.is_negative() {
         let truth = truth.to_f64();
-        tally.short = tally.short.max((truth - f64::from(face.distance)) / (1.0 + truth));
+        let short = &mut tally.short[usize::from(tally.deployed)];
+        *short = short.max((truth - f64::from(face.distance)) / (1.0 + truth));
     }
 }
 
@@ -99,6 +105,7 @@ fn check<const K: usize>(
     found: &Found<K>,
     truth: &Truth,
     case: &Case,
+    norm: Exact,
     tally: &mut Tally,
 ) {
     let Found { simplex, violation } = found;
@@ -132,17 +139,26 @@ fn check<const K: usize>(
             assert!(!(listed.distance > 0.0) || distance.at_least(listed.distance), "{what}");
             // A sign that is settled is the right one.
             assert!(!(listed.distance < 0.0) || distance.is_negative(), "{what}");
-            if listed.distance > 0.0 {
+            if listed.distance > 0.0 || (listed.distance == 0.0 && !distance.is_negative()) {
                 face(what, listed, distance, tally);
             }
         }
     }
     assert!(truth.adversarial.at_least(simplex.radius()), "{what}: radius {}", simplex.radius());
     if simplex.is_exact() {
-        tally.exact += 1;
+        // Weights of 0 and rounding make hyperplanes that are not there, far away; and at 1e-3 an
+        // enclosure in f32 may be as wide as 0.4 % of the margin.
+        let far = simplex.decision() > 1e12 && !truth.adversarial.is_finite();
+        let near = simplex.decision() < 1e-3;
+        tally.exact += usize::from(!far && !near);
         if let Some((distance, x)) = violation {
-            tally.replayed += 1;
+            tally.replayed += usize::from(!near);
             assert!(truth.adversarial.at_most(*distance), "{what}: violation at {distance}");
+            let outputs = forward(&case.net, &from_slice(x));
+            let mut others = outputs.iter().enumerate().filter(|(j, _)| *j != case.class);
+            assert!(others.any(|(_, y)| *y >= outputs[case.class]), "{what}: none at {x:?}");
+            let away = between(&from_slice(x), &from_slice(&case.u), norm);
+            assert!(away.at_most(*distance), "{what}: {x:?} is beyond {distance}");
             let near = f64::from(simplex.decision());
             assert!(f64::from(*distance) <= near * 1.01 + 1e-4, "{what}: {distance} {near}");
             let inside = case.within().is_none_or(|(lo, hi)| {
@@ -187,13 +203,14 @@ fn distances_hold_and_are_tight() {
                         semantics,
                         ..Query::margins(&case.u, norm, case.class)
                     };
+                    tally.deployed = semantics == Semantics::Deployed;
                     let what = format!("{} {norm:?} {semantics:?}", case.name);
                     let portable = find::<_, ALL>(Portable, &model, &query, 1);
-                    check(&what, &portable, &truth, &case, &mut tally);
+                    check(&what, &portable, &truth, &case, exact, &mut tally);
                     let blocks = find::<_, ALL>(Portable, &model, &query, 5);
                     assert_eq!(bits(&blocks.simplex), bits(&portable.simplex), "{what}");
                     let few = find::<_, 2>(Portable, &model, &query, 2);
-                    check(&what, &few, &truth, &case, &mut tally);
+                    check(&what, &few, &truth, &case, exact, &mut tally);
                     let first = |x: &Simplex<ALL>| bits(x).into_iter().take(2).collect::<Vec<_>>();
                     assert_eq!(bits(&few.simplex), first(&portable.simplex), "{what}");
                     let fast = certus::cpu::Fast::new(model.depth(), false);
@@ -202,33 +219,41 @@ fn distances_hold_and_are_tight() {
                         &find::<_, ALL>(fast, &model, &query, 3),
                         &truth,
                         &case,
+                        exact,
                         &mut tally,
                     );
                     let query = Query { known: Some(known), ..query };
                     let known = find::<_, 3>(Portable, &model, &query, 1);
-                    check(&what, &known, &truth, &case, &mut tally);
+                    check(&what, &known, &truth, &case, exact, &mut tally);
                 }
             }
             (*kind, tally)
         })
         .collect();
+    let mut exact = 0;
     for kind in Kind::ALL {
         let all = tallies.iter().filter(|(k, _)| *k == kind).map(|(_, tally)| tally);
         let mut sum = Tally::default();
         for tally in all {
-            sum.short = sum.short.max(tally.short);
+            sum.short = [0, 1].map(|i| sum.short[i].max(tally.short[i]));
             sum.exact += tally.exact;
             sum.replayed += tally.replayed;
             sum.unsettled += tally.unsettled;
             sum.answers += tally.answers;
         }
         println!(
-            "{kind:?}: {} answers, {} unsettled, {} exact, {} of them replayed, short by {:.1e}",
+            "{kind:?}: {} answers, {} unsettled, {} exact, {} of them replayed, short by {:?}",
             sum.answers, sum.unsettled, sum.exact, sum.replayed, sum.short
         );
-        assert!(sum.short < 3e-4, "{kind:?}");
-        assert!(sum.replayed * 100 >= sum.exact * 99, "{kind:?}");
+        // Deployed networks are nearer to a change than the real one.
+        assert!(sum.short[0] < 2e-4 && sum.short[1] < 1e-3, "{kind:?}");
+        // Where a facet meets the decision, the tie can be the only violation, and no float.
+        let meet = matches!(kind, Kind::Integer | Kind::OnFacet | Kind::Tie);
+        let least = if meet { 90 } else { 99 };
+        assert!(sum.replayed * 100 >= sum.exact * least, "{kind:?}");
+        exact += sum.exact;
     }
+    assert!(exact > 300, "{exact}");
 }
 
 /// The facets as bits.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use certus_engine::model::Model;
 
 use super::deepfool::DeepFool;
-use super::descent::{Aim, Descent, Found, Loss};
+use super::descent::{Aim, Descent, Found, Loss, WHOLE};
 use super::gradient::Cpu;
 use super::nearest::Nearest;
 use super::replay::{Refusal, Witness, replay};
@@ -73,12 +73,13 @@ impl<'m> Worker<'m> {
         Self { runner: Runner::device(model), model, gradient: None }
     }
 
-    /// Both, and the multiply-adds that the gradient has done.
+    /// Both.
     fn parts(&mut self) -> (&mut Cpu<'m>, &mut Runner<'m>) {
         let gradient = self.gradient.get_or_insert_with(|| Cpu::new(self.model));
         (gradient, &mut self.runner)
     }
 
+    /// The multiply-adds that the gradient has done.
     fn macs(&self) -> u64 {
         self.gradient.as_ref().map_or(0, Cpu::macs)
     }
@@ -116,7 +117,7 @@ impl Attack {
         let whole = match self.method {
             Method::Fgsm => 1.0,
             Method::Ifgsm => 1.25,
-            Method::Pgd => 10.0,
+            Method::Pgd => WHOLE,
             Method::DeepFool => return self.deepfool(gradient, runner, threat, class),
         };
         let descent = &self.descent;
@@ -230,12 +231,11 @@ impl Attack {
 }
 
 impl Nearest {
-    /// Fills in the distance of the nearest witness found around `x`; `answer` has the certified
-    /// radius.
+    /// Fills in the distance of the nearest witness found around `x`, unless a nearer one is known;
+    /// `answer` has the certified radius.
     pub fn bracket(
         &self,
         question: &Question,
-        clip: Option<(f32, f32)>,
         worker: &mut Worker<'_>,
         x: &[f32],
         answer: &mut Answer,
@@ -244,12 +244,14 @@ impl Nearest {
         let class = record.predicted.filter(|_| record.verdict != Verdict::Misclassified)?;
         let begun = Instant::now();
         let before = worker.macs();
-        let threat = Threat { center: x, epsilon: f64::INFINITY, norm: question.norm, clip };
+        let threat =
+            Threat { center: x, epsilon: f64::INFINITY, norm: question.norm, clip: question.inner };
         let hint = record.radius.unwrap_or(0.0);
         let (gradient, runner) = worker.parts();
         let witness = self.run(gradient, runner, &threat, class, record.index, hint);
         answer.work.product_macs += worker.macs() - before;
-        record.attacked = witness.as_ref().map(Witness::distance);
+        let found = witness.as_ref().map(Witness::distance);
+        record.attacked = found.into_iter().chain(record.attacked).reduce(f64::min);
         record.seconds += begun.elapsed().as_secs_f64();
         witness
     }

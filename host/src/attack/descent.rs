@@ -32,6 +32,9 @@ pub enum Aim {
     Each,
 }
 
+/// How far PGD's steps go together, in radii, before they get shorter.
+pub(super) const WHOLE: f64 = 10.0;
+
 /// Projected gradient steps. One step of the radius's length is FGSM, several without random starts
 /// are I-FGSM, with them PGD.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +43,7 @@ pub struct Descent {
     pub loss: Loss,
     /// Steps from each start.
     pub steps: usize,
-    /// Length of a step in the threat's norm; absent, `10 * epsilon / steps`.
+    /// Length of a step in the threat's norm; absent, the steps go ten times the radius together.
     pub step: Option<f64>,
     /// Whether steps get shorter, down to a twentieth in the last quarter.
     pub decay: bool,
@@ -150,7 +153,7 @@ impl Descent {
 
     /// The length of step `k`.
     fn length(&self, k: usize, epsilon: f64) -> f64 {
-        let whole = self.step.unwrap_or(10.0 * epsilon / self.steps.max(1) as f64);
+        let whole = self.step.unwrap_or(WHOLE * epsilon / self.steps.max(1) as f64);
         let done = k as f64 / self.steps.max(1) as f64;
         let share = match done {
             _ if !self.decay => 1.0,

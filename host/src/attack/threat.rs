@@ -56,19 +56,12 @@ impl Place {
         // `lo <= hi`, or no point of it is ever accepted.
         let base: Vec<f32> = threat.center.iter().map(|x| x.max(lo).min(hi)).collect();
         let moved = distance_up(&base, threat.center, threat.norm);
-        let radius = threat.epsilon - moved;
-        let radius = if moved == 0.0 || threat.norm == Norm::Linf {
-            threat.epsilon
-        } else {
-            radius.next_down().max(0.0)
+        let radius = match moved {
+            0.0 => threat.epsilon,
+            moved => (threat.epsilon - moved).next_down().max(0.0),
         };
         let rooms = rooms(&base, threat.clip);
         Self { base, rooms, norm: threat.norm, radius }
-    }
-
-    /// The same with another radius.
-    pub fn within(&self, radius: f64) -> Self {
-        Self { radius, ..self.clone() }
     }
 
     /// The norm.

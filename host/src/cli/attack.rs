@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::Outcome;
-use super::options::{Plan, name, parse_epsilon};
+use super::options::{Plan, name, parse_epsilon, parse_step};
 use super::samples::{RunArgs, Setup};
 use super::witness::Witnesses;
 use crate::attack::{Aim, Attack, DeepFool, Descent, Method};
@@ -30,7 +30,7 @@ pub struct Args {
         allow_negative_numbers = true, help_heading = "Attack")]
     restarts: Option<u32>,
     /// Make steps so long (ifgsm, and pgd at first) [default: 1.25 or 10 times E over the steps]
-    #[arg(long, value_name = "S", value_parser = parse_epsilon, allow_hyphen_values = true,
+    #[arg(long, value_name = "S", value_parser = parse_step, allow_hyphen_values = true,
         help_heading = "Attack")]
     step: Option<f64>,
     /// Keep this share of the direction before, from 0 to below 1 [default: pgd 0.75, ifgsm 0]
@@ -87,16 +87,15 @@ pub fn run(args: &Args) -> Result<Outcome> {
         options: options(&attack),
     };
     let setup = Setup::new(&args.run, plan)?;
-    let attack = Attack { clip: setup.inner, ..attack };
+    let attack = Attack { clip: setup.question.inner, ..attack };
     let epsilons = [("epsilon", epsilon.to_string())];
-    let outcome =
+    let done =
         setup.run("attack", Some(epsilon), &epsilons, |question, worker, index, x, label| {
             let (answer, witness) = attack.answer(question, worker, index, x, label, epsilon);
             witnesses.put(&answer.record, witness);
             answer
-        })?;
-    witnesses.write(setup.shape())?;
-    Ok(outcome)
+        });
+    witnesses.end(setup.shape(), done)
 }
 
 /// What changes a result, for the manifest.

@@ -34,8 +34,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.method = format!("{}, then {}", plan.method, Method::Pgd.name());
     }
     let setup = Setup::new(&args.run, plan)?;
-    let attack = Attack { clip: setup.inner, ..Attack::new(Method::Pgd) };
-    let outcome =
+    let attack = Attack { clip: setup.question.inner, ..Attack::new(Method::Pgd) };
+    let done =
         setup.run("certify", Some(epsilon), &options, |question, worker, index, x, label| {
             let mut answer = question.certify(&mut worker.runner, index, x, label, epsilon);
             if args.attack.attack {
@@ -43,7 +43,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
                 witnesses.put(&answer.record, witness);
             }
             answer
-        })?;
-    witnesses.write(setup.shape())?;
-    Ok(outcome)
+        });
+    witnesses.end(setup.shape(), done)
 }

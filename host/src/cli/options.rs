@@ -275,11 +275,23 @@ pub const LARGEST_END: f32 = (1u128 << 100) as f32;
 /// # Errors
 /// A text that says so, for the argument parser.
 pub fn parse_epsilon(text: &str) -> std::result::Result<f64, String> {
+    parse_length("radius", text)
+}
+
+/// Parses the length of a step, in the same range.
+///
+/// # Errors
+/// A text that says so, for the argument parser.
+pub fn parse_step(text: &str) -> std::result::Result<f64, String> {
+    parse_length("step", text)
+}
+
+fn parse_length(what: &str, text: &str) -> std::result::Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     if value > 0.0 && value <= LARGEST_EPSILON {
         Ok(value)
     } else {
-        Err(format!("expected a radius above 0 and at most {LARGEST_EPSILON:e}"))
+        Err(format!("expected a {what} above 0 and at most {LARGEST_EPSILON:e}"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use certus_engine::simplex::{Query, Simplex};
+use certus_engine::simplex::{Query, Simplex, Violation};
 
 use super::Outcome;
 use super::inputs::{check_output, checked, read_network};
@@ -11,7 +11,7 @@ use crate::blob::{self, WeightKind};
 use crate::cpu::Runner;
 use crate::dataset::{self, CsvLabels};
 use crate::error::{Error, Result};
-use crate::geometry::{Plane, Window, regions};
+use crate::geometry::{Plane, ROUNDING, Window, regions};
 use crate::network::Network;
 use crate::report::{Overlay, RegionPlot, Sink};
 
@@ -111,12 +111,15 @@ fn overlay(args: &RegionsArgs, network: &Network, x: &[f32]) -> Result<(usize, O
     } else {
         None
     };
+    let is_at = |violation: &Violation| {
+        f64::from(violation.distance) <= f64::from(found.decision()) * (1.0 + ROUNDING)
+    };
     let overlay = Overlay {
         norm,
         radius: found.radius(),
         boundary: found.boundary(),
         decision: found.decision(),
-        minimiser: nearest.map(|(_, x)| x),
+        minimiser: nearest.filter(|(violation, _)| is_at(violation)).map(|(_, x)| x),
     };
     Ok((class, overlay))
 }

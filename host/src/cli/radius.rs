@@ -70,17 +70,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     let setup = Setup::new(&args.run, plan)?;
     let nearest = Nearest::default();
-    let outcome = setup.run("radius", None, &options, |question, worker, index, x, label| {
+    let done = setup.run("radius", None, &options, |question, worker, index, x, label| {
         let mut answer = question.radius(&mut worker.runner, index, x, label, &search).0;
         if args.exact {
-            let witness = exact(question, setup.inner, worker, x, &mut answer);
+            let witness = exact(question, worker, x, &mut answer);
             witnesses.put(&answer.record, witness);
         } else if args.attack.attack {
-            let witness = nearest.bracket(question, setup.inner, worker, x, &mut answer);
+            let witness = nearest.bracket(question, worker, x, &mut answer);
             witnesses.put(&answer.record, witness);
         }
         answer
-    })?;
-    witnesses.write(setup.shape())?;
-    Ok(outcome)
+    });
+    witnesses.end(setup.shape(), done)
 }

@@ -65,10 +65,8 @@ pub struct Setup<'a> {
     set: Dataset,
     /// How it is answered.
     pub plan: Plan,
-    /// The question put to each sample.
+    /// The question put to each sample; norms of the model's weights come when it is run.
     pub question: Question,
-    /// The box for attacks, rounded inward: a witness shall lie in what was asked for.
-    pub inner: Option<(f32, f32)>,
     indices: Vec<usize>,
     /// The first row of the range.
     pub first: usize,
@@ -98,23 +96,21 @@ impl<'a> Setup<'a> {
         if let Some((lo, hi)) = clip {
             check_clip(&set, rows.clone(), &args.data.data, lo, hi)?;
         }
-        // Rounded outward, the box holds all that was asked for.
+        // Rounded outward, the box holds all that was asked for; a witness shall lie within that.
         let inner = clip.map(|(lo, hi)| (up(lo), down(hi)));
         let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
-        let simplex = plan.stages.iter().any(|stage| matches!(stage.how, How::Simplex(_)));
         let question = Question {
             norm: args.norm.norm(),
             clip,
+            inner,
             stages: plan.stages.clone(),
             semantics: plan.semantics,
             backend: args.compute.backend_name(),
-            // A device has no norms from before.
-            norms: (simplex && !args.compute.is_portable())
-                .then(|| Norms::new(&model, args.norm.norm())),
+            norms: None,
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);
-        Ok(Self { args, words, set, plan, question, inner, indices, first, instances, shard })
+        Ok(Self { args, words, set, plan, question, indices, first, instances, shard })
     }
 
     /// Answers every sample on all cores and reports.
@@ -161,9 +157,16 @@ impl<'a> Setup<'a> {
         let pool = args.compute.pool()?;
         let threads = pool.current_num_threads();
         let model = checked(&self.words);
+        let simplex = self.plan.stages.iter().any(|stage| matches!(stage.how, How::Simplex(_)));
+        // A device has no norms from before.
+        let norms = simplex && !args.compute.is_portable() && !todo.is_empty();
+        let question = Question {
+            norms: norms.then(|| pool.install(|| Norms::new(&model, self.question.norm))),
+            ..self.question.clone()
+        };
         let one = |worker: &mut Worker<'_>, index: usize| -> Result<()> {
             let (x, label) = (self.set.row(index), self.set.label(index));
-            let answer = answer(&self.question, worker, index, x, label);
+            let answer = answer(&question, worker, index, x, label);
             *lock(&work) += answer.work;
             if let (Some(error), Verdict::Unknown) = (answer.refused, answer.record.verdict) {
                 lock(&refused).insert(index, error);

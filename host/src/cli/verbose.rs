@@ -9,12 +9,15 @@ use crate::report::{count, time};
 pub fn print(work: &Work, samples: usize, threads: usize, seconds: f64) {
     let number = |n: u64| count(n as f64);
     let each = |n: u64| count(n as f64 / samples.max(1) as f64);
-    note(format_args!(
-        "\nwork    {} multiply-adds, {} of them in matrix products; {} a sample",
-        number(work.macs()),
-        number(work.product_macs),
-        each(work.macs())
-    ));
+    // A search of regions counts its steps, not its multiply-adds.
+    if work.macs() > 0 {
+        note(format_args!(
+            "\nwork    {} multiply-adds, {} of them in matrix products; {} a sample",
+            number(work.macs()),
+            number(work.product_macs),
+            each(work.macs())
+        ));
+    }
     if work.dense_macs > 0 {
         bounds(work, samples);
     }

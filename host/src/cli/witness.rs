@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::Outcome;
 use super::inputs::check_output;
 use super::samples::RunArgs;
 use crate::attack::Witness;
@@ -72,11 +73,18 @@ impl Witnesses {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
     }
 
-    /// Writes the file, by index.
+    /// Writes the file after a run, also where the run could not be finished.
     ///
     /// # Errors
-    /// The system's, naming the file.
-    pub fn write(self, shape: &[usize]) -> Result<()> {
+    /// The run's, else the system's, naming the file.
+    pub fn end(self, shape: &[usize], run: Result<Outcome>) -> Result<Outcome> {
+        let written = self.write(shape);
+        let outcome = run?;
+        written.map(|()| outcome)
+    }
+
+    /// The witnesses by index.
+    fn write(self, shape: &[usize]) -> Result<()> {
         let Some(path) = self.path else { return Ok(()) };
         let mut rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
         rows.sort_by_key(|row| row.index);

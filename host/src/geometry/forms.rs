@@ -50,11 +50,6 @@ pub struct Forms {
 }
 
 impl Forms {
-    /// The variables themselves.
-    pub fn identity(n: usize) -> Self {
-        Forms { linear: Array2::eye(n), constant: Array1::zeros(n) }
-    }
-
     /// The next layer's pre-activations.
     pub(super) fn through(&self, layer: &Wide) -> Self {
         Forms {

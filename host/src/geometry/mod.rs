@@ -18,6 +18,7 @@ pub mod search;
 mod spectral;
 
 pub use decision_boundary::{DecisionBoundary, Denominator};
+pub(crate) use exact::ROUNDING;
 pub use exact::exact;
 pub use forms::Forms;
 pub use norms::Norms;

@@ -51,11 +51,11 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub radius: Option<f64>,
     /// Smallest distance of a replayed input with another answer, never below the true one: the
-    /// true radius is at most this (`radius --attack` only).
+    /// true radius is at most this (`radius` that attacks, or finds exact distances).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attacked: Option<f64>,
     /// Whether the distance of the nearest input with another answer is proved to lie from `radius`
-    /// to `attacked`, equal up to rounding (`--exact` only).
+    /// to `attacked`, equal up to rounding (`radius --exact` and region search).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exact: Option<bool>,
     /// Radius asked for (`certify` and `attack`).

@@ -104,7 +104,7 @@ fn summary(s: &Summary, h: &Heading, out: &mut dyn Write) -> io::Result<()> {
         let (mean, median) = (lower(mean), lower(median));
         writeln!(out, "{:<20}mean {mean}, median {median}{note}", "radius")?;
     }
-    // Where the two are equal one is enough.
+    // Where it is known for exact distances only, its mean says nothing beside all radii.
     if let (true, Some((mean, median)), None) = (is_radius(h), s.attacked, s.exact) {
         let (mean, median) = (upper(mean), upper(median));
         writeln!(out, "{:<20}mean {mean}, median {median}, where one is found", "attacked")?;

@@ -132,9 +132,10 @@ fn witnesses_are_data_that_is_misclassified() {
     let again = lines(&String::from_utf8(again.stdout).unwrap());
     assert!(again.iter().all(|v| v["verdict"] == "misclassified"), "{again:?}");
     for command in ["certify", "radius"] {
+        let path = folder.path(&format!("{command}.npz"));
         let epsilon: &[&str] = if command == "certify" { &["--epsilon", "0.15"] } else { &[] };
         let more = [epsilon, &["--attack", "--range", "0..4", "--witness", &path]].concat();
-        digits(command, &more);
+        stdout(&digits(command, &more), 1);
         assert!(dataset::read(path.as_ref(), None).unwrap().rows > 0, "{command}");
     }
 }
@@ -145,7 +146,14 @@ fn attacks_are_resumed_as_they_were() {
     let out = folder.path("out.jsonl");
     let base = ["--out", &out, "--format", "jsonl", "--range", "0..6", "--epsilon", "0.15"];
     stdout(&digits("attack", &base), 1);
+    let text = folder.read("out.jsonl");
+    let whole = lines(&text);
+    assert_eq!(whole.len(), 6);
+    // As if the run had been stopped after its second sample.
+    let two: Vec<&str> = text.lines().take(2).collect();
+    folder.file("out.jsonl", two.join("\n") + "\n");
     stdout(&digits("attack", &[&base[..], &["--resume"]].concat()), 1);
+    assert_eq!(lines(&folder.read("out.jsonl")), whole);
     for (option, value) in [("--seed", "3"), ("--steps", "7"), ("--method", "fgsm")] {
         let told = refusal(&digits("attack", &[&base[..], &["--resume", option, value]].concat()));
         assert!(told.contains(&format!("option {} is ", &option[2..])), "{told}");
@@ -177,6 +185,31 @@ fn witnesses_stay_in_the_box_that_was_asked_for() {
     stdout(&certus(&args), 1);
     let set = dataset::read(path.as_ref(), None).unwrap();
     assert!(set.row(0).iter().all(|x| (0.0..=0.1).contains(&f64::from(*x))), "{:?}", set.row(0));
+}
+
+/// A sample on the side of a box that lies between two floats is attacked like any other.
+#[test]
+fn a_side_between_two_floats_hides_no_witness() {
+    let count = |side: &str| {
+        let more = ["--norm", "linf", "--epsilon", "0.03", "--method", "fgsm", "--range", "0..60"];
+        let clip = ["--scale", "3", "--clip", "0", side];
+        let found = json("attack", 1, &[&more[..], &clip[..]].concat());
+        found.iter().filter(|v| v["verdict"] == "falsified").count()
+    };
+    let (beyond, at) = (count("0.34"), count("0.3333333333"));
+    assert!(beyond > 5 && 2 * at > beyond, "{at} against {beyond}");
+}
+
+/// What cannot be written does not take the witnesses with it.
+#[cfg(target_os = "linux")]
+#[test]
+fn witnesses_are_written_where_the_plot_cannot_be() {
+    let folder = Folder::new();
+    let path = folder.path("w.npz");
+    let more = ["--epsilon", "0.15", "--range", "0..20", "--witness", &path, "--plot", "/dev/full"];
+    let output = digits("attack", &more);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(dataset::read(path.as_ref(), None).unwrap().rows > 0);
 }
 
 #[test]

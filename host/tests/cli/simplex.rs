@@ -1,8 +1,10 @@
 //! `--method simplex`, `--exact` and `--backend portable`.
 
+use certus::network::Affine;
+use certus_engine::model::Activation;
 use serde_json::Value;
 
-use super::{Folder, certus, digits, example, lines, refused, stdout};
+use super::{Folder, blob, certus, digits, example, layer, lines, npy, refused, stdout};
 
 /// `radius` on the example of two inputs.
 fn plane(more: &[&str]) -> Vec<Value> {
@@ -48,7 +50,8 @@ fn simplex_is_below_crown_and_exact_between() {
                 assert!(radius < attacked && attacked < radius * 1.001, "{exact}");
                 assert!(crown["radius"].as_f64().unwrap() <= attacked, "{exact} {crown}");
             } else {
-                assert!(exact["attacked"].is_null() || exact["exact"] == false, "{exact}");
+                assert_eq!(exact["exact"], false, "{exact}");
+                assert!(exact["attacked"].as_f64().is_none_or(|far| far > radius), "{exact}");
             }
         }
         assert!(proved > 0, "{norm}");
@@ -98,4 +101,51 @@ fn wrong_use_is_told() {
     wrong(&["--witness", "w.npz"], &["--witness", "--attack"]);
     let bounds = ["bounds", &model, "--box", "0,0", "1,1", "--method", "simplex"];
     refused(&bounds, &["--method simplex", "expected another"]);
+}
+
+/// A violation between the box that was asked for and the next floats outside is none.
+#[test]
+fn distances_are_exact_within_the_box_that_was_asked_for() {
+    let folder = Folder::new();
+    let below = 0.1f32.next_down();
+    let affine = |rows: &[[f32; 2]], bias: &[f32], activation| Affine {
+        rows: rows.len(),
+        cols: 2,
+        weights: rows.concat(),
+        bias: bias.to_vec(),
+        activation,
+        weight_error: 0.0,
+        bias_error: 0.0,
+    };
+    let first = affine(&[[1.0, 0.0], [0.0, 0.0]], &[-below, 0.0], Activation::Relu);
+    let last = affine(&[[0.0, 0.0], [1.0, 0.0]], &[6.7055e-9, 0.0], Activation::Identity);
+    let model = folder.file("m.certus", blob(vec![first, last]));
+    let data = folder.file("d.npy", npy("(1, 2)", &[0.02, 0.0]));
+    let base = ["radius", &model, "--data", &data, "--unlabelled", "--clip", "0", "0.1"];
+    for how in [&["--method", "region-search", "--attack"][..], &["--exact"]] {
+        let told = stdout(&certus(&[&base[..], how, &["--format", "jsonl"]].concat()), 0);
+        let [value] = &lines(&told)[..] else { panic!("{told}") };
+        assert!(value["exact"] == false && value["attacked"].is_null(), "{value}");
+    }
+}
+
+/// The deployed network certifies less than the real one's distance.
+#[test]
+fn exact_is_what_the_radius_reaches() {
+    let folder = Folder::new();
+    let n = 400;
+    let only = layer(2, n, |i, j| if (i + j) % 2 == 0 { 100.0 } else { -100.0 }, true);
+    let model = folder.file("m.certus", blob(vec![only]));
+    let x: Vec<f32> = (0..n).map(|j| if j == 0 { 2.0 } else { 1.0 }).collect();
+    let data = folder.file("d.npy", npy(&format!("(1, {n})"), &x));
+    for semantics in ["real", "deployed"] {
+        let args = ["radius", &model, "--data", &data, "--unlabelled", "--norm", "l1", "--exact"];
+        let more = ["--semantics", semantics, "--format", "jsonl"];
+        let told = stdout(&certus(&[&args[..], &more].concat()), 0);
+        let [value] = &lines(&told)[..] else { panic!("{told}") };
+        let (radius, attacked) = (value["radius"].as_f64(), value["attacked"].as_f64());
+        let near = attacked.unwrap() <= radius.unwrap() * 1.001;
+        assert_eq!(value["exact"], near, "{value}");
+        assert_eq!(near, semantics == "real", "{value}");
+    }
 }

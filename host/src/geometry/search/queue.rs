@@ -265,7 +265,9 @@ impl<'a> Search<'a> {
         if distance(&row) < self.cap() {
             let step = self.cell(region, forms).project(&forms.margin(row), Part::Beyond);
             let step = step.filter(|step| self.place.is_promising(&self.net, step));
-            step.into_iter().for_each(|step| drop(self.try_step(&step)));
+            if let Some(step) = step {
+                self.try_step(&step);
+            }
         }
     }
 
