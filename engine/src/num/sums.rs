@@ -41,8 +41,12 @@ pub const fn depth(n: usize, lanes: usize) -> u32 {
 }
 
 /// The lanes' sum as a tree.
-#[inline(always)]
-fn tree<const L: usize>(mut lanes: [f32; L]) -> f32 {
+///
+/// Not inlined: the lanes go through memory in their order, and the loop before that holds them in
+/// vectors of neighbours. Inlined, vectors follow the tree and the loop is all shuffles.
+#[inline(never)]
+fn tree<const L: usize>(lanes: &[f32; L]) -> f32 {
+    let mut lanes = *lanes;
     let mut width = L;
     while width > 1 {
         let half = width.div_ceil(2);
@@ -52,6 +56,12 @@ fn tree<const L: usize>(mut lanes: [f32; L]) -> f32 {
         width = half;
     }
     lanes.first().copied().unwrap_or(0.0)
+}
+
+/// The lanes' sum in order; not inlined as [`tree`].
+#[inline(never)]
+fn wide_sum<const D: usize>(lanes: &[f64; D]) -> f64 {
+    lanes.iter().sum()
 }
 
 /// `x`, or 0 where it is [`NEGLIGIBLE`]; a NaN stays.
@@ -110,7 +120,7 @@ pub fn box_sums<const L: usize, T: Element>(row: &[T], mid: &[f32], rad: &[f32])
     if !w_rest.is_empty() {
         add(&mut sums, &pad(w_rest), &pad(m_rest), &pad(r_rest));
     }
-    let [centre, radius, size] = sums.map(tree);
+    let [centre, radius, size] = sums.each_ref().map(tree);
     BoxSums { centre, radius, size }
 }
 
@@ -154,8 +164,8 @@ pub fn box_sums_f64<const L: usize, const D: usize, T: Element>(
     if !w_rest.is_empty() {
         add(&mut centre, &mut sums, &pad(w_rest), &pad(m_rest), &pad(r_rest));
     }
-    let [radius, size] = sums.map(tree);
-    let centre = centre.iter().sum::<f64>();
+    let [radius, size] = sums.each_ref().map(tree);
+    let centre = wide_sum(&centre);
     (centre, BoxSums { centre: centre as f32, radius, size })
 }
 
@@ -177,7 +187,7 @@ pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
     if !w_rest.is_empty() {
         add(&mut sum, &pad(w_rest), &pad(x_rest));
     }
-    tree(sum)
+    tree(&sum)
 }
 
 /// `out += a*w`: one product and one addition for each entry.
@@ -186,9 +196,12 @@ pub fn add_scaled<const L: usize>(out: &mut [f32], a: f32, w: &[f32]) {
     let (out, out_rest) = out.as_chunks_mut::<L>();
     let (w, w_rest) = w.as_chunks::<L>();
     for (out, w) in out.iter_mut().zip(w) {
+        // All is read before anything is written: the compiler need not ask whether they overlap.
+        let mut sum = [0.0f32; L];
         for i in 0..L {
-            out[i] += a * w[i];
+            sum[i] = out[i] + a * w[i];
         }
+        *out = sum;
     }
     for (out, w) in out_rest.iter_mut().zip(w_rest) {
         *out += a * w;
@@ -213,7 +226,7 @@ pub fn reach<const L: usize, T: Element>(row: &[T], rad: &[f32]) -> f32 {
     if !w_rest.is_empty() {
         add(&mut sum, &pad(w_rest), &pad(r_rest));
     }
-    tree(sum)
+    tree(&sum)
 }
 
 /// What the norms of a row are made of.
@@ -251,7 +264,7 @@ pub fn norms<const L: usize, T: Element>(row: &[T]) -> Norms {
     if !rest.is_empty() {
         add(&mut sums, &mut largest, &pad(rest));
     }
-    let [sum, squares] = sums.map(tree);
+    let [sum, squares] = sums.each_ref().map(tree);
     // A NaN vanishes in a maximum, but not in a sum.
     let mut top = if sum.is_nan() { sum } else { 0.0 };
     for size in largest {
@@ -337,7 +350,7 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
             *to = from;
         }
     }
-    let [gain, gain_size, budget] = sums.map(tree);
+    let [gain, gain_size, budget] = sums.each_ref().map(tree);
     RelaxSums { gain, gain_size, budget }
 }
 
