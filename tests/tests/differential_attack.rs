@@ -49,6 +49,7 @@ fn run(words: &[u32], images: &[(Vec<f32>, usize)], epsilon: f64, attack: &Attac
         semantics: "real",
         backend: "cpu",
         norms: None,
+        decision_boundary: None,
     };
     let model = Model::from_words(words).expect("packed here");
     let one = |worker: &mut Worker<'_>, (index, (x, label)): (usize, &(Vec<f32>, usize))| {

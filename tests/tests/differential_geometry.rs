@@ -71,6 +71,7 @@ fn measure(
         semantics: "real",
         backend: "cpu",
         norms: None,
+        decision_boundary: None,
     };
     let steps = Search { tolerance: start * 1e-3, budget: 10, start };
     let crown = question.radius(&mut runner, 0, x, None, &steps).1.radius;

@@ -15,9 +15,10 @@ use super::options::{ComputeArgs, FormatArg, LARGEST_END, NormArg, OutArgs, Plan
 use super::stream::Stream;
 use super::{Outcome, verbose};
 use crate::attack::Worker;
+use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::geometry::Norms;
+use crate::geometry::{DecisionBoundary, Norms};
 use crate::question::{Answer, How, Question};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
@@ -102,6 +103,9 @@ impl<'a> Setup<'a> {
         let inner = clip.map(|(lo, hi)| (up(lo), down(hi)));
         let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
         let simplex = plan.stages.iter().any(|stage| matches!(stage.how, How::Simplex(_)));
+        let boundary = plan.stages.iter().any(|stage| stage.how == How::DecisionBoundary);
+        let decision_boundary =
+            boundary.then(|| DecisionBoundary::new(blob::unpack(&model))).transpose()?;
         let question = Question {
             norm: args.norm.norm(),
             clip,
@@ -111,6 +115,7 @@ impl<'a> Setup<'a> {
             // A device has no norms from before.
             norms: (simplex && !args.compute.is_portable())
                 .then(|| Norms::new(&model, args.norm.norm())),
+            decision_boundary,
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);
