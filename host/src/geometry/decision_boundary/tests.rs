@@ -49,6 +49,25 @@ fn by_hand() {
 }
 
 #[test]
+fn by_hand_within_the_ball() {
+    // Pre-activations 3 and 5, which are the distances to the bends; margin 7, gradient (1, -1).
+    let certificate = DecisionBoundary::new(network(Activation::Relu)).unwrap();
+    let ask = |x: &[f32], class, norm| certificate.local(x, class, norm).unwrap();
+    let x = [2.0, -3.0];
+    // 7 over the norm is beyond the first bend, after which it is 4 over the norm.
+    near(ask(&x, 0, Norm::L2), 3.0);
+    near(ask(&x, 0, Norm::Linf), 3.0);
+    near(ask(&x, 0, Norm::L1), 4.0);
+    // Class 1 is below class 0 just as far.
+    near(-ask(&x, 1, Norm::L1), 4.0);
+    assert_eq!(ask(&x, 1, Norm::L2), -ask(&x, 0, Norm::L2));
+    // A lead of 1/4, lost before the bend at 1/4 is reached: dD.
+    near(ask(&[0.0, 1.75], 0, Norm::L2), 0.25 * 0.5f64.sqrt());
+    // A unit exactly at its bend, which can only add to the lead.
+    near(ask(&[1.0, 2.0], 0, Norm::L1), 1.0);
+}
+
+#[test]
 fn relu_alone_switches_everything_off() {
     // Without a leak, theta = 0 leaves the biases: -1.
     let network = network(Activation::Relu);
@@ -67,10 +86,13 @@ fn what_never_changes_has_no_end() {
         let ask = |class| certificate.radius(&[2.0, -3.0], class, Norm::Linf, which).unwrap();
         assert_eq!((ask(1), ask(0)), (f64::INFINITY, f64::NEG_INFINITY));
     }
+    let ask = |class| certificate.local(&[2.0, -3.0], class, Norm::Linf).unwrap();
+    assert_eq!((ask(1), ask(0)), (f64::INFINITY, f64::NEG_INFINITY));
     network.layers[1].bias.fill(0.0);
     let certificate = DecisionBoundary::new(network.clone()).unwrap();
     let tie = certificate.radius(&[2.0, -3.0], 0, Norm::Linf, Denominator::Smallest).unwrap();
     assert_eq!(tie, 0.0);
+    assert_eq!(certificate.local(&[2.0, -3.0], 0, Norm::Linf).unwrap(), 0.0);
 }
 
 #[test]
@@ -84,6 +106,8 @@ fn huge_numbers_do_not_overflow() {
             let radius = certificate.radius(&[f32::MAX; 2], 0, norm, which).unwrap();
             assert!(radius > 1e37 && radius < 3.5e38, "{norm:?} {which:?} {radius}");
         }
+        let local = certificate.local(&[f32::MAX; 2], 0, norm).unwrap();
+        assert!(local > 1e37 && local < 7e38, "{norm:?} {local}");
     }
 }
 
@@ -126,4 +150,7 @@ fn what_is_refused_is_named() {
     assert!(ask(&[1.0], 0).contains("1 coordinates, expected the network's 2 inputs"));
     assert!(ask(&[1.0, f32::NAN], 0).contains("NaN in coordinate 1"));
     assert!(ask(&[1.0, 2.0], 2).contains("class 2, expected one below the 2 outputs"));
+    let local = |x: &[f32], class| certificate.local(x, class, Norm::L2).unwrap_err().to_string();
+    assert_eq!(local(&[1.0, f32::NAN], 0), ask(&[1.0, f32::NAN], 0));
+    assert_eq!(local(&[1.0, 2.0], 2), ask(&[1.0, 2.0], 2));
 }
