@@ -24,8 +24,8 @@ const COLUMNS: [&str; 6] = ["db paper", "db ours", "simplex", "DeepFool", "I-FGS
 const CERTIFICATES: usize = 3;
 
 /// Columns of which the first shall not be above the second.
-const ORDERS: [[usize; 2]; 9] =
-    [[0, 2], [2, 3], [2, 4], [2, 5], [3, 4], [3, 5], [0, 1], [1, 3], [1, 4]];
+const ORDERS: [[usize; 2]; 11] =
+    [[0, 2], [2, 3], [2, 4], [2, 5], [3, 4], [3, 5], [0, 1], [2, 1], [1, 3], [1, 4], [1, 5]];
 
 /// Halvings of the interval that has the smallest radius at which I-FGSM succeeds.
 const HALVINGS: usize = 14;

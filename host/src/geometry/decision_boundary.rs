@@ -206,14 +206,14 @@ impl DecisionBoundary {
         let slot = &self.gradients[class * self.output.rows + other];
         let gradient = slot.get_or_init(|| self.gradient(class, other));
         match which {
-            Denominator::Product => self.from_euclidean(gradient.product, norm),
+            Denominator::Product => self.widened(gradient.product, norm),
             Denominator::Smallest => gradient.smallest[slot_of(norm)],
         }
     }
 
     /// A bound of the norm dual to `norm` from one of the Euclidean norm:
     /// `||c||_inf <= ||c||_2` and `||c||_1 <= sqrt(inputs) ||c||_2`.
-    fn from_euclidean(&self, euclidean: f64, norm: Norm) -> f64 {
+    fn widened(&self, euclidean: f64, norm: Norm) -> f64 {
         match norm {
             Norm::L1 | Norm::L2 => euclidean,
             Norm::Linf => mul_up(sqrt_up(self.hidden.cols as f64), euclidean),
@@ -238,7 +238,7 @@ impl DecisionBoundary {
         let centred =
             add_up(mul_up(middle.next_up(), euclidean(&whole)), mul_up(radius.next_up(), product));
         let l2 = smallest(&[product, centred, euclidean(&relaxed)]);
-        let bound = |norm| smallest(&[dual_up(&relaxed, norm), self.from_euclidean(l2, norm)]);
+        let bound = |norm| smallest(&[dual_up(&relaxed, norm), self.widened(l2, norm)]);
         Gradient { product, smallest: [Norm::L1, Norm::L2, Norm::Linf].map(bound) }
     }
 }

@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
             dual_up(&self.gradient, Norm::L2),
             add_up(dual_up(&self.centre, Norm::L2), mul_up(spread, self.network.spectral)),
         ]);
-        let bounds = [dual_up(&self.gradient, norm), self.network.from_euclidean(euclidean, norm)];
+        let bounds = [dual_up(&self.gradient, norm), self.network.widened(euclidean, norm)];
         self.network.signed(self.margin, smallest(&bounds))
     }
 

@@ -130,7 +130,7 @@ fn what_is_refused_is_named() {
     let wrong = |change: fn(&mut Network), words: &str| {
         let mut network = network(Activation::Relu);
         change(&mut network);
-        let error = DecisionBoundary::new(network.clone()).err().expect("refused").to_string();
+        let error = DecisionBoundary::new(network.clone()).expect_err("refused").to_string();
         assert!(error.contains(words) && error.contains("expected one hidden"), "{error}");
     };
     wrong(|n| n.layers.truncate(1), "1 layers");
