@@ -27,6 +27,16 @@ def he_init(widths, rng):
     ]
 
 
+def glorot_init(widths, rng):
+    """Weights uniform with variance 2 / (fan-in + fan-out), biases zero."""
+    layers = []
+    for m, n in zip(widths, widths[1:]):
+        most = np.sqrt(6 / (m + n))
+        layers.append([rng.uniform(-most, most, (n, m)).astype(np.float32),
+                       np.zeros(n, np.float32)])
+    return layers
+
+
 def forward(layers, x):
     """The input of every layer, then the output: a list of len(layers) + 1 matrices."""
     acts = [x]
@@ -114,15 +124,16 @@ class Adam:
 
 
 def train(layers, x, target, gradient, rng, *, epochs, batch, rate, decay=0.0,
-          perturb=None, each_epoch=None):
-    """Minimise a loss by Adam, the step size falling to zero along half a cosine.
+          anneal=True, perturb=None, each_epoch=None):
+    """Minimise a loss by Adam; `anneal`: the step size falls to zero along half a cosine.
 
     gradient(out, target): d loss / d out. perturb(layers, x, target, epoch): the
     samples trained on instead of x. each_epoch(epoch) is called after each epoch.
     """
     adam = Adam(layers, decay)
     for epoch in range(epochs):
-        step_size = rate * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
+        share = 0.5 * (1 + np.cos(np.pi * epoch / epochs)) if anneal else 1.0
+        step_size = rate * share
         order = rng.permutation(len(x))
         for i in range(0, len(x), batch):
             rows = order[i : i + batch]

@@ -9,7 +9,7 @@ use certus_engine::simplex::{Query, Simplex};
 use certus_engine::spec::Spec;
 
 use crate::cpu::Runner;
-use crate::geometry::{Norms, search};
+use crate::geometry::{DecisionBoundary, Norms, search};
 use crate::radius::{Found, Search};
 use crate::report::{Record, Verdict};
 
@@ -31,6 +31,9 @@ pub enum How {
     Simplex(Semantics),
     /// Search of up to so many linear regions: a radius at once.
     Search(usize),
+    /// The decision-boundary certificate of the question: a radius at once. It takes no heed of a
+    /// box, and so holds within any.
+    DecisionBoundary,
 }
 
 /// The question about a classifier that is put to every sample: does the class stay the same in a
@@ -51,6 +54,9 @@ pub struct Question {
     pub backend: &'static str,
     /// Norms of the model's weights, which spare the simplex certificate work.
     pub norms: Option<Norms>,
+    /// The certificate of the stages [`How::DecisionBoundary`], which prove nothing without it; of
+    /// the very weights that the runner has.
+    pub decision_boundary: Option<DecisionBoundary>,
 }
 
 /// A record with the work it took.
@@ -129,6 +135,10 @@ impl Question {
                     answer.record.attacked = violation.map(|found| found.distance);
                     let radius = searched.radius.next_down().clamp(0.0, LARGEST_RADIUS);
                     Found { radius, ..Found::default() }
+                }
+                Some(How::DecisionBoundary) => {
+                    let radius = prover.decision_boundary().next_down();
+                    Found { radius: radius.clamp(0.0, LARGEST_RADIUS), ..Found::default() }
                 }
                 _ => search.run(|epsilon| prover.prove(runner, epsilon, &mut answer)),
             };
@@ -268,6 +278,13 @@ impl<'a> Prover<'a> {
         })
     }
 
+    /// The radius of the decision-boundary certificate; 0 if there is none.
+    fn decision_boundary(&self) -> f64 {
+        let certificate = self.question.decision_boundary.as_ref();
+        let radius = certificate.map(|c| c.local(self.x, self.class, self.question.norm));
+        radius.and_then(Result::ok).unwrap_or(0.0)
+    }
+
     /// Tries the stages in turn; keeps the best margin and the name of the one that proved it.
     fn prove(&mut self, runner: &mut Runner<'_>, epsilon: f64, answer: &mut Answer) -> bool {
         let spec = Spec::Margins { class: self.class };
@@ -276,6 +293,7 @@ impl<'a> Prover<'a> {
             let radius = match stage.how {
                 How::Bounds(_) => None,
                 How::Simplex(semantics) => Some(self.simplex(runner, semantics, answer).into()),
+                How::DecisionBoundary => Some(self.decision_boundary()),
                 // A little beyond, so that the radius asked for can be reached.
                 How::Search(regions) => {
                     Some(self.search(runner, regions, 1.01 * epsilon, answer).radius)

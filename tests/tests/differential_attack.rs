@@ -50,6 +50,7 @@ fn run(words: &[u32], images: &[(Vec<f32>, usize)], epsilon: f64, attack: &Attac
         backend: "cpu",
         inner: None,
         norms: None,
+        decision_boundary: None,
     };
     let model = Model::from_words(words).expect("packed here");
     let one = |worker: &mut Worker<'_>, (index, (x, label)): (usize, &(Vec<f32>, usize))| {

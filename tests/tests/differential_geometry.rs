@@ -72,6 +72,7 @@ fn measure(
         backend: "cpu",
         inner: None,
         norms: None,
+        decision_boundary: None,
     };
     let steps = Search { tolerance: start * 1e-3, budget: 10, start };
     let crown = question.radius(&mut runner, 0, x, None, &steps).1.radius;

@@ -50,6 +50,7 @@ fn ours(words: &[u32], x: &[f32], method: Method, intersect: bool, start: f64) -
         backend: "cpu",
         inner: None,
         norms: None,
+        decision_boundary: None,
     };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: TOLERANCE, budget: 200, start };

@@ -31,6 +31,7 @@ fn radii(dense: &Dense, words: &[u32], x: &[f32], norm: Norm, start: f64) -> (f6
         backend: "cpu",
         inner: None,
         norms: None,
+        decision_boundary: None,
     };
     let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: start * GRID, budget: 100, start };

@@ -73,7 +73,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let inputs = [("MODEL", Some(args.model.as_path())), ("--center", args.center.as_deref())];
         check_output("--out", out, &inputs)?;
     }
-    if matches!(args.method.method, MethodArg::Simplex | MethodArg::RegionSearch) {
+    let distances = [MethodArg::Simplex, MethodArg::RegionSearch, MethodArg::DecisionBoundary];
+    if distances.contains(&args.method.method) {
         let method = name(args.method.method);
         let message = format!("--method {method} is a distance, not bounds");
         return Err(Error::Usage(format!("{message}; expected another method")));

@@ -49,6 +49,8 @@ pub enum MethodArg {
     Simplex,
     /// Distance over neighbouring linear regions, up to --regions of them
     RegionSearch,
+    /// Distance by all activation patterns within it, of networks with one hidden layer
+    DecisionBoundary,
 }
 
 /// Lower slope of an unstable neuron in CROWN.
@@ -186,6 +188,9 @@ impl MethodArgs {
             MethodArg::RegionSearch => {
                 vec![Stage { name: "region-search", how: How::Search(self.regions as usize) }]
             }
+            MethodArg::DecisionBoundary => {
+                vec![Stage { name: "decision-boundary", how: How::DecisionBoundary }]
+            }
         }
     }
 
@@ -194,9 +199,12 @@ impl MethodArgs {
     /// # Errors
     /// A method that does not know the semantics asked for.
     pub fn plan(&self) -> Result<Plan> {
-        if (self.method, self.semantics) == (MethodArg::RegionSearch, SemanticsArg::Deployed) {
-            let message = "--method region-search proves facts about real semantics only";
-            return Err(Error::Usage(message.to_owned()));
+        let real_only =
+            matches!(self.method, MethodArg::RegionSearch | MethodArg::DecisionBoundary);
+        if real_only && self.semantics == SemanticsArg::Deployed {
+            let method = name(self.method);
+            let message = format!("--method {method} proves facts about real semantics only");
+            return Err(Error::Usage(message));
         }
         let mut options = vec![("semantics", self.semantics_name().to_owned())];
         if self.lower_slope != SlopeArg::Adaptive {

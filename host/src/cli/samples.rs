@@ -15,9 +15,10 @@ use super::options::{ComputeArgs, FormatArg, LARGEST_END, NormArg, OutArgs, Plan
 use super::stream::Stream;
 use super::{Outcome, verbose};
 use crate::attack::Worker;
+use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::geometry::Norms;
+use crate::geometry::{DecisionBoundary, Norms};
 use crate::question::{Answer, How, Question};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
@@ -99,6 +100,12 @@ impl<'a> Setup<'a> {
         // Rounded outward, the box holds all that was asked for; a witness shall lie within that.
         let inner = clip.map(|(lo, hi)| (up(lo), down(hi)));
         let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
+        let decision_boundary = if plan.stages.iter().any(|s| s.how == How::DecisionBoundary) {
+            let network = blob::unpack(&model);
+            Some(args.compute.pool()?.install(|| DecisionBoundary::new(network))?)
+        } else {
+            None
+        };
         let question = Question {
             norm: args.norm.norm(),
             clip,
@@ -107,6 +114,7 @@ impl<'a> Setup<'a> {
             semantics: plan.semantics,
             backend: args.compute.backend_name(),
             norms: None,
+            decision_boundary,
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);

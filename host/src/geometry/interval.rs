@@ -4,7 +4,7 @@
 //! between the neighbours of the computed one, underflow included. An infinity or a NaN that
 //! overflow leaves stays one, or becomes the largest float on the safe side.
 
-use std::ops::{Add, Mul, Sub};
+use std::ops::{Add, Mul, Neg, Sub};
 
 /// All reals from `lo` to `hi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +37,20 @@ impl Interval {
         let lo = if self.lo < 0.0 { self.lo } else { (slope * self.lo).next_down() };
         let hi = if self.hi > 0.0 { self.hi } else { (slope * self.hi).next_up() };
         Interval { lo, hi }
+    }
+
+    /// All `t * x` with `0 <= t <= most`.
+    pub fn shrunk(self, most: f64) -> Self {
+        let (lo, hi) = ((most * self.lo).next_down(), (most * self.hi).next_up());
+        // So written that a NaN end stays.
+        Interval { lo: if lo > 0.0 { 0.0 } else { lo }, hi: if hi < 0.0 { 0.0 } else { hi } }
+    }
+}
+
+impl Neg for Interval {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Interval { lo: -self.hi, hi: -self.lo }
     }
 }
 
@@ -107,6 +121,10 @@ mod tests {
         assert_eq!((x.magnitude(), (x - x).magnitude() > 5.0), (3.0, true));
         let relaxed = Interval { lo: 2.0, hi: 3.0 }.relaxed(0.5);
         assert!(relaxed.lo < 1.0 && relaxed.hi == 3.0);
+        let shrunk = Interval { lo: 2.0, hi: 3.0 }.shrunk(0.5);
+        assert!(shrunk.lo == 0.0 && shrunk.hi > 1.5 && shrunk.hi < 1.501);
+        let shrunk = (-Interval { lo: 2.0, hi: 3.0 }).shrunk(0.5);
+        assert!(shrunk.hi == 0.0 && shrunk.lo < -1.5 && shrunk.lo > -1.501);
         assert!(Interval::stored(1.0, 0.25, 0.5).hi >= 1.75);
         assert!(sqrt_up(2.0) * sqrt_up(2.0) > 2.0 && sqrt_up(0.0) == 0.0);
         assert!(div_down(1.0, 3.0) < 1.0 / 3.0 && div_down(0.0, 3.0) == 0.0);
@@ -117,7 +135,7 @@ mod tests {
     fn nan_stays() {
         let nan = Interval { lo: f64::NAN, hi: f64::NAN };
         let one = Interval { lo: 1.0, hi: 1.0 };
-        for x in [nan + one, nan - one, nan * one, one * nan] {
+        for x in [nan + one, nan - one, nan * one, one * nan, nan.shrunk(0.5), -nan] {
             assert!(x.lo.is_nan() && x.hi.is_nan() && x.magnitude().is_nan());
         }
         let infinite = Interval { lo: 0.0, hi: f64::INFINITY };

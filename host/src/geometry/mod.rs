@@ -1,7 +1,7 @@
 //! The geometry of piecewise linear networks: certificates from it, and regions to draw.
 //!
 //! * [`DecisionBoundary`]: a certified radius of two-layer networks from all activation patterns at
-//!   once; [`spectral_norm_up`], which it rests on; [`Norms`]: of all layers, for the simplex
+//!   once, or all that its ball can meet; [`spectral_norm_up`], which it rests on; [`Norms`]: of all layers, for the simplex
 //!   certificate. Rounded outward: proofs.
 //! * [`search`]: from linear region to linear region, until the nearest other answer is found.
 //! * [`exact()`]: the exact distance of the nearest other answer, where it is known.

@@ -3,6 +3,7 @@
 mod attack;
 mod bounds;
 mod data;
+mod decision_boundary;
 mod models;
 mod options;
 mod plot;
