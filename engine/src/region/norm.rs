@@ -18,6 +18,17 @@ pub enum Norm {
     Lp(Exponent),
 }
 
+impl core::fmt::Display for Norm {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Norm::L1 => f.write_str("l1"),
+            Norm::L2 => f.write_str("l2"),
+            Norm::Linf => f.write_str("linf"),
+            Norm::Lp(p) => write!(f, "l{}", p.0),
+        }
+    }
+}
+
 /// A finite p above 1 other than 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exponent(f32);
@@ -171,6 +182,11 @@ mod tests {
         }
         for p in [0.5, 0.0, -1.0, -2.0, 1.0f32.next_down(), f32::NAN, f32::NEG_INFINITY] {
             assert_eq!(Norm::new(p), None, "{p}");
+        }
+        extern crate std;
+        use std::string::ToString;
+        for name in ["l1", "l1.5", "l2", "l3", "linf"] {
+            assert_eq!(lp(name[1..].parse().unwrap()).to_string(), name);
         }
     }
 

@@ -190,6 +190,8 @@ impl<'a> DecisionBoundary<'a> {
             (Denominator::Smallest, Norm::L1) => gradient.smallest[0],
             (Denominator::Smallest, Norm::L2) => gradient.smallest[1],
             (Denominator::Smallest, Norm::Linf) => gradient.smallest[2],
+            // Its ball lies in the wider norm's.
+            (_, general @ Norm::Lp(_)) => self.denominator(class, other, general.wider(), which),
         }
     }
 
@@ -286,6 +288,9 @@ mod tests {
         near(ask(Norm::L2, Denominator::Smallest), 3.0 / root);
         near(ask(Norm::L1, Denominator::Smallest), 3.0);
         near(ask(Norm::Linf, Denominator::Smallest), 1.5);
+        // Those of l2 and of linf hold for what lies between.
+        near(ask(Norm::new(1.5).unwrap(), Denominator::Smallest), 3.0 / root);
+        near(ask(Norm::new(3.0).unwrap(), Denominator::Smallest), 1.5);
         // Class 1 is below class 0 for every theta.
         let wrong = certificate.radius(&[2.0, -3.0], 1, Norm::L1, Denominator::Smallest).unwrap();
         near(-wrong, 3.0);
