@@ -5,6 +5,7 @@ use certus::attack::{Attack, Method, Threat, Worker};
 use certus::cpu::Fast;
 use certus_engine::bounds::{Arithmetic, Portable, Workspace};
 use certus_engine::model::{Activation, Model};
+use certus_engine::num::powers::Powers;
 use certus_engine::region::{Norm, Region as Ball};
 use certus_engine::simplex::{self, Query, Simplex, first_rates, simplex};
 use certus_engine::spec::Spec;
@@ -126,6 +127,33 @@ fn dual_norms_of_whole_p() {
             }
         }
     }
+}
+
+/// `libm::pow` within a 1024th of what is charged for it: `x^(k/8)` is the eighth root of `x^k`.
+#[test]
+fn powers_are_as_exact_as_charged() {
+    let mut rng = Rng::with_seed(seed(SEED));
+    let (above, below) = (exact(1.0 + 2f64.powi(-50)), exact(1.0 - 2f64.powi(-50)));
+    let mut compared = 0;
+    for _ in 0..many(20_000) {
+        let size = match rng.u8(0..4) {
+            0 => 1.0 - rng.f64() * 2f64.powi(-rng.i32(1..50)),
+            1 => rng.f64(),
+            2 => rng.f64() * 2f64.powi(-rng.i32(1..300)),
+            // Sums under a root.
+            _ => 1.0 + rng.f64() * 2f64.powi(rng.i32(-40..20)),
+        };
+        let k = if size > 1.0 { rng.u8(1..8) } else { rng.u8(8..=200) };
+        let found = Powers::new(f64::from(k) / 8.0, 1.0).add(size);
+        if found < 2f64.powi(-1000) {
+            continue;
+        }
+        compared += 1;
+        let truth = power(&exact(size), k);
+        assert!(power(&(exact(found) * &above), 8) >= truth, "{size:e}^({k}/8) {found:e}");
+        assert!(power(&(exact(found) * &below), 8) <= truth, "{size:e}^({k}/8) {found:e}");
+    }
+    assert!(compared > 10_000, "{compared}");
 }
 
 /// `sum |a - b|^p <= distance^p`, and hardly more.
