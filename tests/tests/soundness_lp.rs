@@ -3,13 +3,14 @@
 use certus::attack::distance::distance_up;
 use certus::attack::{Attack, Method, Threat, Worker};
 use certus::cpu::Fast;
-use certus_engine::bounds::{Arithmetic, Portable, Workspace};
+use certus_engine::bounds::{Arithmetic, Method as Bounds, Options, Portable, Workspace};
 use certus_engine::model::{Activation, Model};
 use certus_engine::num::powers::Powers;
 use certus_engine::region::{Norm, Region as Ball};
 use certus_engine::simplex::{self, Query, Simplex, first_rates, simplex};
 use certus_engine::spec::Spec;
 use certus_tests::ask::{Engine, Sums, all_options};
+use certus_tests::dense::{Ball as DenseBall, Dense, How, margins};
 use certus_tests::floats::below;
 use certus_tests::generate::{affine, network};
 use certus_tests::geometry::{Case, Kind, Plane, Region, case};
@@ -349,6 +350,37 @@ fn no_point_of_a_ball_is_below_a_bound() {
     }
     println!("{checked} points, {tight} of {asked} bounds within a hundredth of the radius");
     assert!(checked > 5000 && 10 * tight > asked, "{checked} {tight} {asked}");
+}
+
+/// Beside the same computation in f64, with its own dual norms.
+#[test]
+fn bounds_are_those_of_f64() {
+    let seed = seed(SEED);
+    let (mut compared, mut apart) = (0, 0);
+    for index in 0..many(40) as u64 {
+        let case = case(seed, Kind::Gaussian, index);
+        let words = words(&case.net);
+        let (mut engine, dense) = (Engine::new(&words), Dense::new(&case.net));
+        let spec = margins(case.class, case.net.outputs());
+        for p in ALL {
+            for method in [Bounds::Ibp, Bounds::FastLin, Bounds::Crown] {
+                let epsilon = 0.1;
+                let ball = Ball::ball(&case.u, epsilon, lp(p));
+                let row = Spec::Margins { class: case.class };
+                let answer = engine.ask(&ball, &row, &Options::new(method), Sums::Portable(4));
+                let how = How { method, intersect: true };
+                let wide = dense.bounds(&DenseBall::new(&case.u, epsilon, lp(p)), &spec, how);
+                for (found, wide) in answer.expect("a small region").lower.iter().zip(&wide.lower) {
+                    compared += 1;
+                    // Slopes chosen in f32 may be others where two are as good.
+                    let off = (f64::from(*found) - wide).abs();
+                    apart += usize::from(off > 1e-4 * (1.0 + wide.abs()));
+                }
+            }
+        }
+    }
+    println!("{apart} of {compared} apart");
+    assert!(compared > 1000 && 200 * apart < compared, "{apart} of {compared}");
 }
 
 /// A ball lies in those of the same radius in larger p, and in the limits the named norms are met.

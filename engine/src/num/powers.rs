@@ -1,7 +1,7 @@
 //! Sums of powers and their roots, never below the true ones: norms of a general exponent.
 //!
 //! In f64, by `libm::pow`, whose error its authors state as below one unit in the last place
-//! (`2^-52` relative) where the result is normal; [`SLACK`] charges 4096 times that.
+//! (`2^-52` relative) where the result is normal; `SLACK` charges 4096 times that.
 
 use super::{ETA, from_f64_up, up};
 
