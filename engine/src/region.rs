@@ -2,31 +2,14 @@
 
 use crate::bounds::Arithmetic;
 use crate::model::Row;
-use crate::num::{
-    MAGNITUDE_LIMIT, Rounding, add_up, from_f64_up, mul_up, sqrt_up, sub_down, sub_up, up,
-};
+use crate::num::{MAGNITUDE_LIMIT, Rounding, add_up, from_f64_up, mul_up, sub_down, sub_up};
 
-/// The norm of a ball.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// Sum of absolute values.
-    L1,
-    /// Euclidean.
-    L2,
-    /// Largest absolute value.
-    Linf,
-}
+mod cut;
+mod norm;
 
-impl Norm {
-    /// The dual norm: `1/p + 1/q = 1`.
-    pub const fn dual(self) -> Self {
-        match self {
-            Norm::L1 => Norm::Linf,
-            Norm::L2 => Norm::L2,
-            Norm::Linf => Norm::L1,
-        }
-    }
-}
+pub(crate) use cut::cut_reach;
+pub use norm::{Exponent, Norm};
+pub(crate) use norm::{dual_norm, norm_up};
 
 /// A ball `{x : ||x - center||_p <= radius}`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -255,119 +238,4 @@ pub(crate) fn middle(lo: f32, hi: f32) -> (f32, f32) {
     }
     let (below, above) = (sub_up(mid, lo), sub_up(hi, mid));
     (mid, larger(below, above))
-}
-
-/// `||a||_q` rounded up, q dual to `norm`; `rounding` is that of the row's sums.
-pub(crate) fn dual_norm<A: Arithmetic>(
-    arith: &A,
-    a: Row<'_>,
-    rounding: &Rounding,
-    norm: Norm,
-) -> f32 {
-    let norms = arith.norms(a);
-    match norm {
-        Norm::L1 => norms.largest,
-        Norm::L2 => sqrt_up(rounding.inflate(norms.squares)),
-        Norm::Linf => rounding.inflate(norms.sum),
-    }
-}
-
-/// Upper bound of `max sign*a.(x0 - x)` over a ball cut by a box, `norm` its dual norm of a.
-///
-/// Splitting `a = p + q` by coordinates of equal sign, the reach is at most
-/// `eps*||p||_q + sum |q_j| D_j`, D_j the way within both from the centre to the side that `a_j`
-/// drives towards (weak duality: p is priced over the ball, q over the box). Any p with
-/// `|p_j| <= |a_j|` is valid; the best has `|p_j| = min(|a_j|, t*D_j)` for l2, where
-/// `t = ||p||_2/eps`, and `|p_j| = min(|a_j|, t)` for l1, where the D_j of the coordinates above t
-/// sum to eps. Some steps towards that t are taken, each evaluated with upward rounding, the best
-/// kept; for l2 they solve for t with the coordinates limited now, of which there are only more at
-/// the solution.
-pub(crate) fn cut_reach(
-    a: Row<'_>,
-    sign: f32,
-    ball: &Ball<'_>,
-    lo: &[f32],
-    hi: &[f32],
-    norm: f32,
-) -> f32 {
-    // The box around the ball cuts too.
-    let way = |a: f32, x: f32, lo: f32, hi: f32| {
-        let way = if a > 0.0 { sub_up(x, lo) } else { sub_up(hi, x) };
-        if way > ball.radius {
-            ball.radius
-        } else if way > 0.0 {
-            way
-        } else {
-            0.0
-        }
-    };
-    let n = ball.center.len();
-    let rounding = Rounding::new(n as u32 + 1, n);
-    // Reach for one t, with what steers the search: the next t (l2) or the ways beyond t (l1).
-    let evaluate = |t: f32| {
-        let (mut squares, mut rest, mut beyond) = (0.0f32, 0.0f32, 0.0f32);
-        let (mut free, mut limited) = (0.0f32, 0.0f32);
-        for (j, (x, (lo, hi))) in ball.center.iter().zip(lo.iter().zip(hi)).enumerate() {
-            let size = a.get(j).abs();
-            let d = way(sign * a.get(j), *x, *lo, *hi);
-            let limit = if ball.norm == Norm::L2 { t * d } else { t };
-            // A NaN in `size` must survive: it is kept as p.
-            let p = if size > limit { limit } else { size };
-            squares += p * p;
-            if p < size {
-                rest += sub_up(size, p) * d;
-                beyond += d;
-                limited += d * d;
-            } else {
-                free += p * p;
-            }
-        }
-        let rest = rounding.inflate(rest);
-        let p_norm = match ball.norm {
-            Norm::L2 if t > 0.0 => sqrt_up(rounding.inflate(squares)),
-            _ => t,
-        };
-        let steer = match ball.norm {
-            Norm::L2 => libm::sqrtf(free / (ball.radius * ball.radius - limited)),
-            _ => beyond,
-        };
-        (add_up(mul_up(ball.radius, p_norm), rest), steer)
-    };
-    let mut best = f32::INFINITY;
-    let mut keep = |reach: f32| {
-        if reach < best {
-            best = reach;
-        }
-    };
-    if !(ball.radius > 0.0) || !norm.is_finite() {
-        return f32::INFINITY;
-    }
-    keep(evaluate(0.0).0);
-    if ball.norm == Norm::Linf {
-        // The box around the ball is the ball.
-    } else if ball.norm == Norm::L2 {
-        let mut t = norm / ball.radius;
-        for _ in 0..12 {
-            let (reach, next) = evaluate(t);
-            keep(reach);
-            // No more coordinates are limited, or all are.
-            if !(next < t) {
-                break;
-            }
-            t = next;
-        }
-    } else {
-        let (mut low, mut high) = (0.0, up(norm));
-        for _ in 0..14 {
-            let t = 0.5 * (low + high);
-            let (reach, beyond) = evaluate(t);
-            keep(reach);
-            if beyond > ball.radius {
-                low = t;
-            } else {
-                high = t;
-            }
-        }
-    }
-    best
 }

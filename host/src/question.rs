@@ -72,15 +72,6 @@ pub struct Answer {
     pub simplex: Option<Simplex<1>>,
 }
 
-/// The name of a norm.
-pub fn norm_name(norm: Norm) -> &'static str {
-    match norm {
-        Norm::L1 => "l1",
-        Norm::L2 => "l2",
-        Norm::Linf => "linf",
-    }
-}
-
 impl Question {
     /// Certifies one radius around `x`.
     ///
@@ -192,7 +183,7 @@ impl Question {
             attacked: None,
             exact: None,
             epsilon: None,
-            norm: norm_name(self.norm).to_owned(),
+            norm: self.norm.to_string(),
             semantics: self.semantics.to_owned(),
             backend: self.backend.to_owned(),
             seconds: 0.0,

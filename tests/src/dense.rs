@@ -60,6 +60,10 @@ impl Ball {
             Norm::L1 => row.fold(0.0, |most: f64, x| most.max(x.abs())),
             Norm::L2 => row.dot(&row).sqrt(),
             Norm::Linf => row.mapv(f64::abs).sum(),
+            Norm::Lp(p) => {
+                let p = f64::from(p.get());
+                power_norm(row, p / (p - 1.0))
+            }
         };
         if self.norm == Norm::Linf && self.clip.is_some() {
             let (lo, hi) = self.enclose();
@@ -68,6 +72,15 @@ impl Ball {
         assert!(self.clip.is_none(), "only cubes are clipped");
         a.dot(&self.center) - a.map_axis(Axis(1), dual) * self.eps
     }
+}
+
+/// `(sum |x_i|^p)^(1/p)`.
+fn power_norm(x: ArrayView1<'_, f64>, p: f64) -> f64 {
+    let most = x.fold(0.0, |most: f64, x| most.max(x.abs()));
+    if most == 0.0 {
+        return 0.0;
+    }
+    most * x.mapv(|x| (x.abs() / most).powf(p)).sum().powf(1.0 / p)
 }
 
 /// `min a_r . x` over a box, for every row.

@@ -292,12 +292,10 @@ fn linear_nets_are_attacked_at_their_exact_distance() {
                     .zip(rows[class])
                     .map(|(a, b)| exact(*a) - exact(*b))
                     .collect();
-                let dual = match norm {
-                    engine::Norm::Linf => slope.iter().fold(Rational::ZERO, |s, a| s + abs(a)),
-                    engine::Norm::L1 => slope.iter().map(abs).max().expect("an input"),
-                    engine::Norm::L2 => {
-                        sqrt_bounds(&slope.iter().fold(Rational::ZERO, |s, a| s + a * a)).0
-                    }
+                let dual = match exact_norm {
+                    Norm::Linf => slope.iter().fold(Rational::ZERO, |s, a| s + abs(a)),
+                    Norm::L1 => slope.iter().map(abs).max().expect("an input"),
+                    Norm::L2 => sqrt_bounds(&slope.iter().fold(Rational::ZERO, |s, a| s + a * a)).0,
                 };
                 (&outputs[class] - &outputs[other]) / dual
             };

@@ -98,6 +98,7 @@ fn reaches(radius: &Rational, gradient: &[Rational], margin: &Rational, norm: No
             let square = gradient.iter().fold(zero(), |sum, g| sum + g * g);
             radius * radius * square <= margin * margin
         }
+        Norm::Lp(_) => unreachable!("{norm} is not asked about here"),
     }
 }
 

@@ -93,6 +93,39 @@ fn l1_and_l2_by_hand() {
 }
 
 #[test]
+fn general_norms_by_hand() {
+    // ||(3, 4, 5)||_3 = 6, ||(4, 9, 1)||_1.5 = 36^(2/3).
+    let root = 36f32.powf(2.0 / 3.0);
+    for (p, a, dual) in [(1.5, [3.0, -4.0, 5.0], 6.0), (3.0, [4.0, -9.0, 1.0], root)] {
+        let words = build(&[(1, 3, blob::IDENTITY, &a, &[1.0])]);
+        let norm = Norm::new(p).unwrap();
+        let ask = |region: &Region<'_>| {
+            run(&words, region, &Spec::Outputs, &Options::new(Method::Crown))[0]
+        };
+        let x = [0.5; 3];
+        let value = 1.0 + 0.5 * a.iter().sum::<f32>();
+        assert!(close(ask(&Region::ball(&x, 0.25, norm)), value - 0.25 * dual), "{p}");
+        // A box that does not cut, and one that leaves the first coordinate alone.
+        let far = Region::ball_in_box(&x, 0.25, norm, &[-1.0; 3], &[2.0; 3]);
+        assert!(close(ask(&far), value - 0.25 * dual), "{p}");
+        let (lo, hi) = ([0.25, 0.5, 0.5], [0.75, 0.5, 0.5]);
+        let line = Region::ball_in_box(&x, 0.25, norm, &lo, &hi);
+        assert!(close(ask(&line), value - 0.25 * a[0]), "{p}");
+    }
+    // Cut at x0 >= 0.4: x0 moves 0.1, x1 (0.5^p - 0.1^p)^(1/p).
+    let words = build(&[(1, 2, blob::IDENTITY, &[3.0, 4.0], &[0.0])]);
+    for p in [1.25f64, 1.5, 3.0, 8.0] {
+        let norm = Norm::new(p as f32).unwrap();
+        let (x, lo, hi) = ([0.5f32, 0.5], [0.4f32, -9.0], [1.0f32, 9.0]);
+        let cut = Region::ball_in_box(&x, 0.5, norm, &lo, &hi);
+        let found = run(&words, &cut, &Spec::Outputs, &Options::new(Method::Crown))[0];
+        let moved = (0.5f64.powf(p) - 0.1f64.powf(p)).powf(1.0 / p);
+        let exact = (3.5 - 0.3 - 4.0 * moved) as f32;
+        assert!(found <= exact + 1e-6 && found > exact - 1e-3, "{p}: {found} {exact}");
+    }
+}
+
+#[test]
 fn a_cut_ball_is_tighter() {
     let words = build(&[(1, 2, blob::IDENTITY, &[3.0, 4.0], &[0.0])]);
     let (x, lo, hi) = ([0.5f32, 0.5], [0.4f32, 0.0], [1.0f32, 1.0]);

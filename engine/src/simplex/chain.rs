@@ -7,7 +7,7 @@ use crate::num::{
     ETA, MAGNITUDE_LIMIT, NEGLIGIBLE, Rounding, U, add_up, gamma, mul_up, ratio_down, sqrt_up,
     sub_down,
 };
-use crate::region::{Norm, dual_norm};
+use crate::region::dual_norm;
 
 /// A neuron whose rate is at most this counts as constant, where rounding leaves its side open: the
 /// norm of a row of zeros is not 0 once underflow is allowed for.
@@ -187,9 +187,7 @@ impl<'w> Chain<'w> {
         let errors = total(fed.error);
         let moves = own_rate(query.semantics, layer);
         if fed.rate.is_none() {
-            // `||x - u||_2 <= sqrt(n) ||x - u||_inf`, and at most the other two norms.
-            let rate = if query.norm == Norm::Linf { sqrt_up(n as f32) } else { 1.0 };
-            self.span = Span { rate, error: 0.0 };
+            self.span = Span { rate: query.norm.euclidean_rate(n), error: 0.0 };
         }
         let span = self.span;
         // A flushed weight is read as 0; one below NEGLIGIBLE may be dropped by a product.

@@ -95,6 +95,46 @@ fn an_exact_distance_with_its_violation() {
 }
 
 #[test]
+fn distances_in_a_general_norm() {
+    let words = two_classes();
+    let model = Model::from_words(&words).unwrap();
+    // Row (1, -1) of value 1, q = 1.5 and 3: 1/||(1, -1)||_q = 2^(-1/q).
+    for (p, facet) in [(3.0, 0.5f64.powf(2.0 / 3.0)), (1.5, 0.5f64.cbrt())] {
+        let norm = Norm::new(p).unwrap();
+        let (found, row) = run(&words, &Query::margins(&[3.0, 2.0], norm, 0), 2);
+        near(found.facets.first().unwrap().distance, facet);
+        near(found.decision(), 1.5);
+        assert_eq!(row, vec![0.0, 2.0]);
+        // x1 stays above 1.5, so x0 has to fall by 0.75 at least where x1 rises by 0.25.
+        let (lo, hi) = ([0.0, 1.5], [9.0, 2.25]);
+        let query = Query { clip: Some((&lo, &hi)), ..Query::margins(&[3.0, 2.0], norm, 0) };
+        let (found, _) = run(&words, &query, 2);
+        let p = f64::from(p);
+        near(
+            found.facets.first().unwrap().distance,
+            (0.75f64.powf(p) + 0.25f64.powf(p)).powf(1.0 / p),
+        );
+        assert_eq!(found.decision(), f32::INFINITY);
+        // The exact distance is known: 2 x1 - 1 = 3.
+        let (lo, hi) = ([0.0, 0.4], [12.0, 3.0]);
+        for clip in [None, Some((&lo[..], &hi[..]))] {
+            let query = Query { clip, ..Query::margins(&[10.0, 2.0], norm, 0) };
+            let (found, row) = run(&words, &query, 2);
+            assert!(found.is_exact());
+            let (mut floats, mut indices) = (vec![0.0; 100], vec![0; 100]);
+            let workspace = Workspace { floats: &mut floats, indices: &mut indices };
+            let mut x = [f32::NAN; 2];
+            let at = found.value;
+            let violation =
+                nearest_violation(&mut Portable, &model, &query, &row, at, workspace, &mut x);
+            let violation = violation.unwrap().unwrap();
+            assert!(violation.distance >= 1.5 && violation.distance < 1.5 * 1.001);
+            assert!(2.0 * x[1] - 1.0 <= 0.0);
+        }
+    }
+}
+
+#[test]
 fn a_box_moves_faces_away() {
     // In the box x1 cannot fall below 1.5, so f0 - f1 = 2 x1 - 1 stays positive, and z1 = x0 - x1
     // needs 1: with x1 up to 2.25 only, x0 falls by 0.75 at least.

@@ -5,7 +5,7 @@ use super::query::Query;
 use crate::bounds::{Arithmetic, Error, Semantics, Workspace, forward_enclosed};
 use crate::model::{Model, Row};
 use crate::num::{Rounding, U, add_up, mul_up};
-use crate::region::{Norm, dual_norm};
+use crate::region::{Exponent, Norm, dual_norm, norm_up};
 use crate::spec::Spec;
 
 /// A point at which the specification does not hold, in real arithmetic.
@@ -56,7 +56,7 @@ pub fn nearest_violation<A: Arithmetic>(
         for ((way, x), u) in way.iter_mut().zip(&*out).zip(query.x) {
             *way = mul_up(1.0 + 4.0 * U, (x - u).abs());
         }
-        let distance = dual_norm(arith, Row::F32(way), &rounding, query.norm.dual());
+        let distance = norm_up(arith, Row::F32(way), &rounding, query.norm);
         let inside = query.clip.is_none_or(|(lo, hi)| {
             out.iter().zip(lo.iter().zip(hi)).all(|(x, (lo, hi))| lo <= x && x <= hi)
         });
@@ -95,6 +95,12 @@ fn is_violated(query: &Query<'_>, outputs: usize, ends: &[f32]) -> bool {
 /// Writes a point close to the projection of u on `a.(x - u) = -value`, in the box.
 fn project(query: &Query<'_>, row: &Reached<'_>, norm: f32, out: &mut [f32]) {
     let u = query.x;
+    let largest =
+        row.a.iter().fold(0.0, |most: f32, a| if a.abs() > most { a.abs() } else { most });
+    // `(|a| / largest)^(q-1)`, q - 1 = 1/(p - 1).
+    let share = |a: f32, p: Exponent| {
+        libm::pow(f64::from(a.abs() / largest), 1.0 / (f64::from(p.get()) - 1.0)) as f32
+    };
     // One parameter moves the point along its norm's path; the function falls as it grows.
     let place = |t: f32, out: &mut [f32]| {
         let mut fallen = 0.0;
@@ -104,6 +110,7 @@ fn project(query: &Query<'_>, row: &Reached<'_>, norm: f32, out: &mut [f32]) {
                 Norm::Linf => -t.copysign(*a),
                 Norm::L2 => -t * a,
                 Norm::L1 => 0.0,
+                Norm::Lp(p) => -t * share(*a, p).copysign(*a),
             };
             *x = query.cut(j, u + step);
             fallen += a * (u - *x);
@@ -115,6 +122,7 @@ fn project(query: &Query<'_>, row: &Reached<'_>, norm: f32, out: &mut [f32]) {
     }
     let mut high = match query.norm {
         Norm::L2 => row.value / (norm * norm),
+        Norm::Lp(p) => row.value / row.a.iter().map(|a| a.abs() * share(*a, p)).sum::<f32>(),
         _ => row.value / norm,
     };
     let mut fallen = place(high, out);

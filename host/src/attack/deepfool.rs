@@ -7,7 +7,7 @@ use super::lead::{lead, others};
 use super::project::{length, onto};
 use super::threat::{Place, rooms};
 
-/// DeepFool for l1, l2 and linf, within a box.
+/// DeepFool in any norm, within a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeepFool {
     /// Most steps.

@@ -4,7 +4,7 @@ use certus_engine::region::Norm;
 
 use super::gradient::Gradient;
 use super::lead::{lead, others};
-use super::project::length;
+use super::project::{length, rise};
 use super::replay::{Witness, replay};
 use super::start;
 use super::threat::{Place, Threat};
@@ -275,6 +275,15 @@ fn advance(way: &mut [f64], ahead: &[f32], place: &Place, length: f64, sparse: f
             let size = self::length(&wide, Norm::L2);
             if size > 0.0 {
                 way.iter_mut().zip(wide).for_each(|(way, a)| *way += length / size * a);
+            }
+        }
+        norm @ Norm::Lp(p) => {
+            let rise = rise(ahead, p);
+            let signed = |a: &f32| rise(f64::from(a.abs())).copysign(f64::from(*a));
+            let steepest: Vec<f64> = ahead.iter().map(signed).collect();
+            let size = self::length(&steepest, norm);
+            if size > 0.0 {
+                way.iter_mut().zip(steepest).for_each(|(way, a)| *way += length / size * a);
             }
         }
         Norm::L1 => {

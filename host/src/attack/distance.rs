@@ -5,6 +5,7 @@
 //! it does, the next float above is taken. So what is exact stays exact: a point on the sphere is
 //! not refused. `soundness.md` 2 forbids such transforms on a GPU; this is Rust's f64.
 
+use certus_engine::num::powers::power_norm_up;
 use certus_engine::region::Norm;
 
 /// `a + b`, never below it.
@@ -47,9 +48,11 @@ pub fn gap_up(a: f32, b: f32) -> f64 {
     if a >= b { add_up(a, -b) } else { add_up(b, -a) }
 }
 
-/// `||a - b||` in `norm`, never below it; NaN where an entry is.
+/// `||a - b||` in `norm`, never below it; NaN or infinite where an entry is NaN.
 ///
-/// Source: the rule above, operation by operation; l1 and l2 sum in the order of the entries.
+/// Source: the rule above, operation by operation; l1 and l2 sum in the order of the entries. For
+/// a general p [`power_norm_up`] of the gaps: that is beyond the true distance, by some `1e-12` of
+/// it, unless that is 0.
 pub fn distance_up(a: &[f32], b: &[f32], norm: Norm) -> f64 {
     let gaps = a.iter().zip(b).map(|(a, b)| gap_up(*a, *b));
     match norm {
@@ -59,6 +62,7 @@ pub fn distance_up(a: &[f32], b: &[f32], norm: Norm) -> f64 {
         Norm::Linf => {
             gaps.fold(0.0, |most: f64, gap| if gap <= most || most.is_nan() { most } else { gap })
         }
+        Norm::Lp(p) => power_norm_up(gaps, f64::from(p.get())),
     }
 }
 
@@ -84,6 +88,22 @@ mod tests {
         assert!(distance_up(&[1e-45, 1.0], &[0.0, 0.0], Norm::L2) > 1.0);
         let root = distance_up(&[1.0, 1.0], &[0.0, 0.0], Norm::L2);
         assert!(root.mul_add(root, -2.0) >= 0.0 && root < 1.5);
+    }
+
+    #[test]
+    fn a_general_distance_is_just_above() {
+        let near = |found: f64, exact: f64| found > exact && found < exact * (1.0 + 1e-11);
+        let lp = |p| Norm::new(p).unwrap();
+        // 27 + 64 + 125 = 216, and 8 + 27 + 1 = 36 of exponent 3/2.
+        assert!(near(distance_up(&[3.5, -4.0, 5.0], &[0.5, 0.0, 0.0], lp(3.0)), 6.0));
+        let root = distance_up(&[4.0, 9.0, 1.0], &[0.0, 0.0, 2.0], lp(1.5));
+        assert!(near(root.powi(3), 1296.0));
+        assert_eq!(distance_up(&[3.0, -4.0], &[3.0, -4.0], lp(3.0)), 0.0);
+        // One coordinate, and one whose power is far below what f64 holds.
+        assert!(near(distance_up(&[0.1], &[0.0], lp(7.0)), f64::from(0.1f32)));
+        assert!(distance_up(&[1.0, 1e-45], &[0.0, 0.0], lp(1e9)) > 1.0);
+        let wrong = distance_up(&[f32::NAN, 1.0], &[0.0, 0.0], lp(3.0));
+        assert!(!(wrong <= f64::MAX));
     }
 
     #[test]

@@ -3,18 +3,40 @@
 //! Everything is told as ways from a base point; `rooms` are the ways that each coordinate has down
 //! and up before it meets the box, infinite where there is none.
 
-use certus_engine::region::Norm;
+use certus_engine::region::{Exponent, Norm};
 
 /// What l1 and l2 projections stay below the radius by, for their own rounding.
 const SLACK: f64 = 1e-12;
+
+/// The same for a general p: what its length may be overestimated by, at most and a coordinate.
+const SLACK_GENERAL: [f64; 2] = [1e-11, 1e-15];
 
 /// `||way||`.
 pub fn length(way: &[f64], norm: Norm) -> f64 {
     match norm {
         Norm::L1 => way.iter().map(|w| w.abs()).sum(),
         Norm::L2 => way.iter().map(|w| w * w).sum::<f64>().sqrt(),
-        Norm::Linf => way.iter().fold(0.0, |most, w| w.abs().max(most)),
+        Norm::Linf => largest(way),
+        Norm::Lp(p) => {
+            let (p, scale) = (f64::from(p.get()), largest(way));
+            if scale == 0.0 || scale.is_infinite() {
+                return scale;
+            }
+            scale * way.iter().map(|w| (w.abs() / scale).powf(p)).sum::<f64>().powf(1.0 / p)
+        }
     }
+}
+
+fn largest(way: &[f64]) -> f64 {
+    way.iter().fold(0.0, |most, w| w.abs().max(most))
+}
+
+/// `|g| -> (|g| / max |g_i|)^(q - 1)`, q dual to p: in proportion to this, with the sign of each
+/// `g_i`, coordinates move along the steepest direction in lp.
+pub fn rise(gradient: &[f32], p: Exponent) -> impl Fn(f64) -> f64 {
+    let largest = f64::from(gradient.iter().fold(0.0f32, |most, g| g.abs().max(most)));
+    let exponent = 1.0 / (f64::from(p.get()) - 1.0);
+    move |g| if g == 0.0 { 0.0 } else { (g / largest).powf(exponent) }
 }
 
 /// The room of a coordinate in the direction that `sign` has.
@@ -22,22 +44,40 @@ fn room(rooms: &[f64; 2], sign: f64) -> f64 {
     rooms[usize::from(sign > 0.0)]
 }
 
-/// Replaces `way` by the nearest (l2) way of `norm` at most `radius` that stays in the box.
+/// Replaces `way` by the nearest (l2) way of `norm` at most `radius` that stays in the box; in a
+/// general lp by one that is not the nearest: cut to the box, then shortened.
 ///
 /// The box and the ball are around the base, so the minimiser of `||x - way||_2` has, by its KKT
 /// conditions, `|x_i| = min(|way_i|, radius, room)` for linf, `min(s |way_i|, room)` for l2 and
 /// `min(max(|way_i| - t, 0), room)` for l1, with one `s` or `t` for all.
 pub fn project(way: &mut [f64], rooms: &[[f64; 2]], norm: Norm, radius: f64) {
-    let radius = if norm == Norm::Linf { radius } else { radius * (1.0 - SLACK) };
+    let radius = match norm {
+        Norm::Linf => radius,
+        Norm::L1 | Norm::L2 => radius * (1.0 - SLACK),
+        Norm::Lp(_) => return shorten(way, rooms, norm, radius),
+    };
     let (scale, cut) = match norm {
         Norm::Linf => (1.0, 0.0),
         Norm::L2 => (shrink_l2(way, rooms, radius), 0.0),
         Norm::L1 => (1.0, cut_l1(way, rooms, radius)),
+        Norm::Lp(_) => (1.0, 0.0),
     };
     let most = if norm == Norm::Linf { radius } else { f64::INFINITY };
     for (way, rooms) in way.iter_mut().zip(rooms) {
         let size = (way.abs() * scale - cut).max(0.0).min(room(rooms, *way)).min(most);
         *way = size.copysign(*way);
+    }
+}
+
+/// Cuts `way` to the box, then shortens it to `radius`.
+fn shorten(way: &mut [f64], rooms: &[[f64; 2]], norm: Norm, radius: f64) {
+    for (way, rooms) in way.iter_mut().zip(rooms) {
+        *way = way.abs().min(room(rooms, *way)).copysign(*way);
+    }
+    let [whole, each] = SLACK_GENERAL;
+    let scale = radius * (1.0 - whole - each * way.len() as f64).max(0.0) / length(way, norm);
+    if scale < 1.0 {
+        way.iter_mut().for_each(|way| *way *= scale);
     }
 }
 
@@ -105,8 +145,9 @@ fn cut_l1(way: &[f64], rooms: &[[f64; 2]], radius: f64) -> f64 {
 
 /// The way of least norm with `gradient . way >= need`, within the rooms; `None` if there is none.
 ///
-/// `|way_i|` is `min(t, room)` for linf, `min(t |g_i|, room)` for l2, and for l1 the rooms of the
-/// coordinates with the largest `|g_i|` are used up one after the other (KKT conditions).
+/// `|way_i|` is `min(t, room)` for linf, `min(t |g_i|, room)` for l2, `min(t |g_i|^(q-1), room)` for
+/// another p, q dual to it, and for l1 the rooms of the coordinates with the largest `|g_i|` are
+/// used up one after the other (KKT conditions).
 pub fn onto(gradient: &[f32], need: f64, rooms: &[[f64; 2]], norm: Norm) -> Option<Vec<f64>> {
     if !(need > 0.0) {
         return (need <= 0.0).then(|| vec![0.0; gradient.len()]);
@@ -115,6 +156,7 @@ pub fn onto(gradient: &[f32], need: f64, rooms: &[[f64; 2]], norm: Norm) -> Opti
         Norm::L1 => sizes_l1(gradient, need, rooms)?,
         Norm::L2 => sizes(gradient, need, rooms, |g| g)?,
         Norm::Linf => sizes(gradient, need, rooms, |_| 1.0)?,
+        Norm::Lp(p) => sizes(gradient, need, rooms, rise(gradient, p))?,
     };
     let signed =
         |(size, g): (f64, &f32)| if *g == 0.0 { 0.0 } else { size.copysign(f64::from(*g)) };

@@ -12,17 +12,17 @@ pub fn rng(seed: u64, index: usize, restart: usize) -> Rng {
     Rng::with_seed(mixed)
 }
 
-/// A way drawn uniformly from the ball of `radius` in `norm`.
+/// A way drawn from the ball of `radius` in `norm`, uniformly for l1, l2 and linf.
 ///
 /// linf: each coordinate on its own. l2 and l1: a direction from normal or Laplace variables, at
-/// `radius * u^(1/n)`.
+/// `radius * u^(1/n)`. Another p takes the direction of l2, which is not uniform there.
 pub fn draw(rng: &mut Rng, norm: Norm, radius: f64, way: &mut [f64]) {
     let n = way.len().max(1) as f64;
     // Never 0, for the logarithm.
     let unit = |rng: &mut Rng| 1.0 - rng.f64();
     match norm {
         Norm::Linf => way.iter_mut().for_each(|w| *w = radius * (2.0 * rng.f64() - 1.0)),
-        Norm::L2 => way.iter_mut().for_each(|w| {
+        Norm::L2 | Norm::Lp(_) => way.iter_mut().for_each(|w| {
             let angle = std::f64::consts::TAU * rng.f64();
             *w = (-2.0 * unit(rng).ln()).sqrt() * angle.cos();
         }),

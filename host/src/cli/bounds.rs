@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use certus_engine::bounds;
 use certus_engine::model::Model;
-use certus_engine::region::Region;
+use certus_engine::region::{Norm, Region};
 use certus_engine::spec::Spec;
 
 use super::Outcome;
 use super::inputs::{check_output, checked, read_blob};
 use super::message::say;
 use super::options::{
-    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, NormArg, OutArgs, down, name,
-    parse_epsilon, up,
+    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, OutArgs, down, name, parse_epsilon,
+    parse_norm, up,
 };
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};
@@ -44,9 +44,10 @@ pub struct Args {
     #[arg(long, value_name = "E", value_parser = parse_epsilon, allow_hyphen_values = true,
         requires = "center", help_heading = "Region")]
     epsilon: Option<f64>,
-    /// Measure distances in this norm
-    #[arg(long, value_enum, default_value = "linf", help_heading = "Region")]
-    norm: NormArg,
+    /// Measure distances in this norm: linf, l2, l1, or lP for a number P of at least 1 (l1.5, l3)
+    #[arg(long, value_parser = parse_norm, default_value = "linf", allow_hyphen_values = true,
+        help_heading = "Region")]
+    norm: Norm,
     #[command(flatten)]
     method: MethodArgs,
     #[command(flatten)]
@@ -151,7 +152,7 @@ fn all(args: &Args, model: Model<'_>, regions: &Regions<'_>) -> Vec<Range> {
         Regions::Balls(file, set, epsilon) => {
             let progress = Progress::new(set.rows, 0);
             let rows = (0..set.rows).flat_map(|row| {
-                let region = Region::ball(set.row(row), *epsilon, args.norm.norm());
+                let region = Region::ball(set.row(row), *epsilon, args.norm);
                 let found = each(row, &format!("{}: row {row}", file.display()), &region);
                 progress.tick();
                 found
@@ -210,7 +211,7 @@ fn ranges_of(args: &Args, index: usize, report: &Report) -> Vec<Range> {
         upper: finite(upper),
         method: name(args.method.method),
         epsilon: args.epsilon,
-        norm: args.center.as_ref().map(|_| name(args.norm)),
+        norm: args.center.as_ref().map(|_| args.norm.to_string()),
         semantics: args.method.semantics_name().to_owned(),
         backend: name(args.compute.backend),
     };
@@ -237,7 +238,7 @@ fn heading(args: &Args) -> Heading {
         model: file(&args.model),
         data,
         what: "bounds".to_owned(),
-        norm: if args.center.is_some() { name(args.norm) } else { String::new() },
+        norm: if args.center.is_some() { args.norm.to_string() } else { String::new() },
         epsilon: args.epsilon,
         method: name(args.method.method),
         semantics: args.method.semantics_name().to_owned(),

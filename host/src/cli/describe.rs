@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::options::name;
 use super::samples::Setup;
 use crate::error::Result;
 use crate::report::Heading;
@@ -22,7 +21,7 @@ impl Setup<'_> {
             model: file(&args.model),
             data: file(&args.data.data),
             what: what.to_owned(),
-            norm: name(args.norm) + &clip,
+            norm: args.norm.to_string() + &clip,
             epsilon,
             method: self.plan.method.clone(),
             semantics: self.plan.semantics.to_owned(),
@@ -39,7 +38,7 @@ impl Setup<'_> {
         let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
         let mut options = BTreeMap::new();
         let mut put = |key: &str, value: String| options.insert(key.to_owned(), value);
-        put("norm", name(args.norm));
+        put("norm", args.norm.to_string());
         put("method", self.plan.method.clone());
         if args.compute.is_portable() {
             put("backend", args.compute.backend_name().to_owned());

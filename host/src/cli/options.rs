@@ -10,28 +10,6 @@ use clap::ValueEnum;
 use crate::error::{Error, Result};
 use crate::question::{How, Stage};
 
-/// Norm of the ball.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum NormArg {
-    /// Largest absolute value
-    Linf,
-    /// Euclidean length
-    L2,
-    /// Sum of absolute values
-    L1,
-}
-
-impl NormArg {
-    /// The engine's norm.
-    pub fn norm(self) -> Norm {
-        match self {
-            NormArg::Linf => Norm::Linf,
-            NormArg::L2 => Norm::L2,
-            NormArg::L1 => Norm::L1,
-        }
-    }
-}
-
 /// How bounds are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MethodArg {
@@ -303,9 +281,67 @@ fn parse_length(what: &str, text: &str) -> std::result::Result<f64, String> {
     }
 }
 
+/// Parses a norm: `linf`, `l2`, `l1`, or `lP` for a number P of at least 1; the `l` may be left out.
+///
+/// P is a number of single precision, which the decimal number given shall be as it is printed: so
+/// the norm that is named is the one that is measured.
+///
+/// # Errors
+/// A text that says what was expected, for the argument parser.
+pub fn parse_norm(text: &str) -> std::result::Result<Norm, String> {
+    let expected = "expected linf, l2, l1, or lP for a number P of at least 1";
+    let wide: f64 = text.strip_prefix('l').unwrap_or(text).parse().map_err(|_| expected)?;
+    if wide < 1.0 {
+        return Err(format!("{wide} is below 1, where lP is no norm: {expected}"));
+    }
+    let p = wide as f32;
+    let norm = Norm::new(p).ok_or(expected)?;
+    if p.to_string().parse() == Ok(wide) {
+        Ok(norm)
+    } else {
+        Err(format!("{wide} is not kept in single precision: the nearest is {norm}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn norms_are_named_as_they_are_measured() {
+        for (text, name) in [
+            ("linf", "linf"),
+            ("inf", "linf"),
+            ("l2", "l2"),
+            ("2", "l2"),
+            ("2.0", "l2"),
+            ("l1", "l1"),
+            ("l1.5", "l1.5"),
+            ("1.1", "l1.1"),
+            ("l1e3", "l1000"),
+            ("l1.3333334", "l1.3333334"),
+        ] {
+            assert_eq!(parse_norm(text).map(|norm| norm.to_string()).as_deref(), Ok(name));
+        }
+        for (text, told) in [
+            ("l0.5", "0.5 is below 1, where lP is no norm"),
+            ("0.99999999999", "is below 1"),
+            ("-1", "-1 is below 1"),
+            ("l0", "0 is below 1"),
+            ("-inf", "-inf is below 1"),
+            ("1.00000001", "not kept in single precision: the nearest is l1"),
+            ("l1.3333333333", "the nearest is l1.3333334"),
+            ("1e39", "not kept in single precision"),
+            ("nan", "expected linf, l2, l1, or lP"),
+            ("l", "expected linf, l2, l1, or lP"),
+            ("", "expected linf, l2, l1, or lP"),
+            ("ll2", "expected linf, l2, l1, or lP"),
+            ("L2", "expected linf, l2, l1, or lP"),
+        ] {
+            let error = parse_norm(text).expect_err(text);
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn boxes_are_rounded_outward() {

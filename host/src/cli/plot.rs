@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use certus_engine::region::Norm;
 use certus_engine::simplex::{Query, Simplex, Violation};
 
 use super::Outcome;
 use super::inputs::{check_output, checked, read_network};
-use super::options::{LARGEST_END, NormArg, parse_epsilon};
+use super::options::{LARGEST_END, parse_epsilon, parse_norm};
 use crate::blob::{self, WeightKind};
 use crate::cpu::Runner;
 use crate::dataset::{self, CsvLabels};
@@ -42,9 +43,9 @@ struct RegionsArgs {
     /// Vary these two inputs; the others stay as at the centre [default of 2 inputs: 0,1]
     #[arg(long, value_name = "I,J", allow_hyphen_values = true)]
     axes: Option<String>,
-    /// Measure distances in this norm
-    #[arg(long, value_enum, default_value = "linf")]
-    norm: NormArg,
+    /// Measure distances in this norm: linf, l2, l1, or lP for a number P of at least 1 (l1.5, l3)
+    #[arg(long, value_parser = parse_norm, default_value = "linf", allow_hyphen_values = true)]
+    norm: Norm,
     /// Show so much on each side of the centre [default: the ball and what limits it]
     #[arg(long, value_name = "E", value_parser = parse_epsilon, allow_hyphen_values = true)]
     extent: Option<f64>,
@@ -98,7 +99,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
 /// What the network decides at the centre, and how far that is certain to hold.
 fn overlay(args: &RegionsArgs, network: &Network, x: &[f32]) -> Result<(usize, Overlay)> {
-    let norm = args.norm.norm();
+    let norm = args.norm;
     let words = blob::pack(network, WeightKind::F32)?;
     let mut runner = Runner::new(checked(&words), false);
     let refused =

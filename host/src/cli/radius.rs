@@ -1,7 +1,9 @@
 //! `certus radius`: the largest certified radius of every sample.
 
+use certus_engine::region::Norm;
+
 use super::Outcome;
-use super::options::{MethodArg, MethodArgs, NormArg, parse_epsilon};
+use super::options::{MethodArg, MethodArgs, parse_epsilon};
 use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::Nearest;
@@ -12,7 +14,8 @@ use crate::radius::Search;
 /// Find the largest radius around each sample that certifies
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Find the radius to within this, in units of the data [default: linf 1e-6, l2 1e-4, l1 1e-3]
+    /// Find the radius to within this, in units of the data [default: l1 1e-3, up to l2 1e-4, beyond
+    /// 1e-6]
     #[arg(long, value_name = "T", value_parser = parse_epsilon, allow_hyphen_values = true,
         help_heading = "Question")]
     tolerance: Option<f64>,
@@ -50,9 +53,9 @@ impl Args {
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
     let (tolerance, start) = match args.run.norm {
-        NormArg::Linf => (1e-6, 0.01),
-        NormArg::L2 => (1e-4, 0.2),
-        NormArg::L1 => (1e-3, 1.0),
+        Norm::L1 => (1e-3, 1.0),
+        norm if norm.wider() == Norm::L2 => (1e-4, 0.2),
+        _ => (1e-6, 0.01),
     };
     let tolerance = args.tolerance.unwrap_or(tolerance);
     let search = Search { tolerance, budget: args.budget as usize, start };

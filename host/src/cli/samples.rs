@@ -8,17 +8,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use certus_engine::bounds::Work;
+use certus_engine::region::Norm;
 
 use super::inputs::{DataArgs, check_output, checked, read_blob};
 use super::message::say;
-use super::options::{ComputeArgs, FormatArg, LARGEST_END, NormArg, OutArgs, Plan, down, up};
+use super::options::{ComputeArgs, FormatArg, LARGEST_END, OutArgs, Plan, down, parse_norm, up};
 use super::stream::Stream;
 use super::{Outcome, verbose};
 use crate::attack::Worker;
 use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::geometry::{DecisionBoundary, Norms};
+use crate::geometry::{DecisionBoundary, Norms, search};
 use crate::question::{Answer, How, Question};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
@@ -31,9 +32,10 @@ const TABLE_ROWS: usize = 20;
 pub struct RunArgs {
     /// Read the network from this .onnx, .nnet, .npz or .certus file
     pub model: PathBuf,
-    /// Measure distances in this norm
-    #[arg(long, value_enum, default_value = "linf", help_heading = "Question")]
-    pub norm: NormArg,
+    /// Measure distances in this norm: linf, l2, l1, or lP for a number P of at least 1 (l1.5, l3)
+    #[arg(long, value_parser = parse_norm, default_value = "linf", allow_hyphen_values = true,
+        help_heading = "Question")]
+    pub norm: Norm,
     /// Count only inputs with every coordinate from LO to HI
     #[arg(long, num_args = 2, value_names = ["LO", "HI"], allow_hyphen_values = true,
         help_heading = "Question")]
@@ -84,6 +86,9 @@ impl<'a> Setup<'a> {
     /// Bad input, before anything is written.
     pub fn new(args: &'a RunArgs, plan: Plan) -> Result<Self> {
         check_outputs(args)?;
+        if plan.stages.iter().any(|stage| matches!(stage.how, How::Search(_))) {
+            search::check_norm(args.norm)?;
+        }
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
         if model.outputs() < 2 {
@@ -107,7 +112,7 @@ impl<'a> Setup<'a> {
             None
         };
         let question = Question {
-            norm: args.norm.norm(),
+            norm: args.norm,
             clip,
             inner,
             stages: plan.stages.clone(),

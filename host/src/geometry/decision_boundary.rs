@@ -115,7 +115,8 @@ impl DecisionBoundary {
     /// holds 0: nothing is proved. Below 0 where one lies below 0: at every input nearer than `-r`
     /// some class is above c. Infinite if no input whatsoever changes that.
     ///
-    /// Everything is rounded outward; the original network is covered where import rounded.
+    /// Everything is rounded outward; the original network is covered where import rounded. A general
+    /// p has the radius of [`Norm::wider`].
     ///
     /// # Errors
     /// An `x` of another length or with an entry that is not finite, a class that is not there.
@@ -127,6 +128,7 @@ impl DecisionBoundary {
         norm: Norm,
         denominator: Denominator,
     ) -> Result<f64> {
+        let norm = norm.wider();
         self.check(x, class)?;
         let z = self.pre_activations(x);
         let radii = self.others(class).map(|other| {
@@ -216,7 +218,7 @@ impl DecisionBoundary {
     fn widened(&self, euclidean: f64, norm: Norm) -> f64 {
         match norm {
             Norm::L1 | Norm::L2 => euclidean,
-            Norm::Linf => mul_up(sqrt_up(self.hidden.cols as f64), euclidean),
+            Norm::Linf | Norm::Lp(_) => mul_up(sqrt_up(self.hidden.cols as f64), euclidean),
         }
     }
 
@@ -256,7 +258,7 @@ fn slot_of(norm: Norm) -> usize {
     match norm {
         Norm::L1 => 0,
         Norm::L2 => 1,
-        Norm::Linf => 2,
+        Norm::Linf | Norm::Lp(_) => 2,
     }
 }
 
@@ -267,7 +269,7 @@ fn dual_up(entries: &[Interval], norm: Norm) -> f64 {
     match norm {
         Norm::L1 => magnitudes.fold(0.0, |most, x| if x > most || x.is_nan() { x } else { most }),
         Norm::L2 => norm_up(magnitudes),
-        Norm::Linf => magnitudes.filter(|x| *x != 0.0).fold(0.0, add_up),
+        Norm::Linf | Norm::Lp(_) => magnitudes.filter(|x| *x != 0.0).fold(0.0, add_up),
     }
 }
 

@@ -13,7 +13,6 @@ use super::plot::{COLOURS, Tick, cut as shorten};
 use crate::error::{Error, Result};
 use crate::geometry::polygon::{Cut, Line, Point, Polygon, cut, keep, tolerance, value};
 use crate::geometry::{Piece, Plane, Window};
-use crate::question::norm_name;
 
 /// Size as shown.
 const SIZE: (u32, u32) = (980, 760);
@@ -195,20 +194,9 @@ impl RegionPlot {
     /// The ball's part in the window, if it has a radius.
     fn ball(&self, center: Point) -> Option<Polygon> {
         let radius = f64::from(self.overlay.radius);
-        let corners = match self.overlay.norm {
-            Norm::L1 => 4,
-            Norm::L2 => 180,
-            Norm::Linf => 4,
-        };
-        let (turn, reach) = match self.overlay.norm {
-            Norm::Linf => (0.5, 2f64.sqrt()),
-            _ => (0.0, 1.0),
-        };
-        let corner = |k: i32| {
-            let angle = (f64::from(k) + turn) * std::f64::consts::TAU / f64::from(corners);
-            [center[0] + radius * reach * angle.cos(), center[1] + radius * reach * angle.sin()]
-        };
-        let whole: Polygon = (0..corners).map(corner).collect();
+        let unit = unit_ball(self.overlay.norm);
+        let whole = unit.iter().map(|[x, y]| [center[0] + radius * x, center[1] + radius * y]);
+        let whole: Polygon = whole.collect();
         let (lo, hi) = (self.window.lo, self.window.hi);
         let sides: [Line; 4] =
             [[1.0, 0.0, -lo[0]], [-1.0, 0.0, hi[0]], [0.0, 1.0, -lo[1]], [0.0, -1.0, hi[1]]];
@@ -247,7 +235,7 @@ impl RegionPlot {
         rows.push((Mark::Centre, format!("centre, class {}", self.class)));
         rows.push((Mark::More, format!("at ({x}, {y})")));
         let overlay = &self.overlay;
-        rows.push((Mark::Ball, format!("simplex certificate, {}", norm_name(overlay.norm))));
+        rows.push((Mark::Ball, format!("simplex certificate, {}", overlay.norm)));
         rows.push((Mark::More, format!("radius {}", number(overlay.radius))));
         if self.minimiser().is_some() {
             rows.push((Mark::Minimiser, "nearest other decision".into()));
@@ -273,6 +261,33 @@ impl RegionPlot {
         }
         Ok(())
     }
+}
+
+/// Corners of a norm's unit ball, on a circle's angles where it is round.
+fn unit_ball(norm: Norm) -> Polygon {
+    let corners = match norm {
+        Norm::L1 | Norm::Linf => 4,
+        Norm::L2 => 180,
+        Norm::Lp(_) => 360,
+    };
+    let (turn, reach) = match norm {
+        Norm::Linf => (0.5, 2f64.sqrt()),
+        _ => (0.0, 1.0),
+    };
+    let corner = |k: i32| {
+        let angle = (f64::from(k) + turn) * std::f64::consts::TAU / f64::from(corners);
+        let at = [angle.cos(), angle.sin()];
+        let reach = if let Norm::Lp(p) = norm { reach / length(at, p.get()) } else { reach };
+        at.map(|x| reach * x)
+    };
+    (0..corners).map(corner).collect()
+}
+
+/// `||x||_p`.
+fn length(x: Point, p: f32) -> f64 {
+    let (p, [a, b]) = (f64::from(p), x.map(f64::abs));
+    let (small, large) = if a < b { (a, b) } else { (b, a) };
+    large * (1.0 + (small / large).powf(p)).powf(1.0 / p)
 }
 
 /// What stands before a line of the legend.
@@ -327,6 +342,15 @@ impl Mark {
                         corners.map(|c| fine(x + c.0, y + c.1)),
                         certified,
                     ))?;
+                }
+                Norm::Lp(_) => {
+                    let unit = unit_ball(norm);
+                    // Twice the first side, so that the ends join.
+                    let corners = unit.iter().chain(&unit[..2]).map(|[dx, dy]| {
+                        let at = |x: i32, d: f64| ((f64::from(x) + 9.0 * d) * FINE as f64) as i32;
+                        (at(x, *dx), at(y, *dy))
+                    });
+                    root.draw(&PathElement::new(corners.collect::<Vec<_>>(), certified))?;
                 }
             },
             Mark::Minimiser => {
@@ -455,7 +479,8 @@ mod tests {
 
     #[test]
     fn every_overlay_has_a_picture() {
-        for norm in [Norm::L1, Norm::L2, Norm::Linf] {
+        let general = [1.000_001, 3.0, 1e30].map(|p| Norm::new(p).unwrap());
+        for norm in [Norm::L1, Norm::L2, Norm::Linf].into_iter().chain(general) {
             for radius in [0.0, 0.25, 1e-30, 5.0, f32::MAX, f32::INFINITY, f32::NAN, -1.0] {
                 let svg = plot(overlay(norm, radius)).svg().unwrap();
                 assert!(svg.ends_with("</svg>\n") && svg.contains("a&lt;b"), "{radius}");
@@ -480,6 +505,10 @@ mod tests {
         near(area(Norm::L1, 0.25), 0.125);
         near(area(Norm::L2, 0.25), std::f64::consts::PI / 16.0);
         near(area(Norm::Linf, 100.0), 4.0);
+        // 4 G(1 + 1/p)^2 / G(1 + 2/p) r^2.
+        near(area(Norm::new(4.0).unwrap(), 0.25), 3.708_149_354_602_744 / 16.0);
+        near(area(Norm::new(1.000_1).unwrap(), 0.25), 0.125);
+        near(area(Norm::new(1e20).unwrap(), 0.25), 0.25);
         assert_eq!(area(Norm::L2, 0.0), None);
     }
 }

@@ -10,7 +10,9 @@ fn json(what: &str, code: i32, more: &[&str]) -> Vec<serde_json::Value> {
 
 #[test]
 fn every_norm_and_method_attacks() {
-    for (norm, epsilon) in [("linf", "0.2"), ("l2", "0.9"), ("l1", "2.5")] {
+    for (norm, epsilon) in
+        [("linf", "0.2"), ("l3", "0.6"), ("l2", "0.9"), ("l1.5", "1.4"), ("l1", "2.5")]
+    {
         for method in ["fgsm", "ifgsm", "pgd", "deepfool"] {
             let base = ["--norm", norm, "--epsilon", epsilon, "--method", method];
             let more = [&base[..], &["--clip", "0", "1", "--range", "0..40"]].concat();
@@ -83,7 +85,9 @@ fn certify_escalates_to_an_attack() {
 fn radius_prints_the_bracket() {
     let folder = Folder::new();
     let plot = folder.path("plot.svg");
-    for (norm, tolerance) in [("linf", "1e-4"), ("l2", "1e-3"), ("l1", "1e-2")] {
+    for (norm, tolerance) in
+        [("linf", "1e-4"), ("l3", "1e-3"), ("l2", "1e-3"), ("l1.5", "1e-2"), ("l1", "1e-2")]
+    {
         let base = ["--norm", norm, "--tolerance", tolerance, "--clip", "0", "1"];
         let more = [&base[..], &["--range", "0..12", "--attack"]].concat();
         for value in json("radius", 1, &more) {

@@ -66,7 +66,7 @@ fn a_box_in_all_forms() {
 #[test]
 fn balls_around_the_rows_of_a_file() {
     let center = example("pendulum.npy");
-    for (norm, epsilon) in [("linf", "0.01"), ("l2", "0.02"), ("l1", "0.02")] {
+    for (norm, epsilon) in [("linf", "0.01"), ("l3", "0.02"), ("l2", "0.02"), ("l1", "0.02")] {
         let more = ["--center", &center, "--epsilon", epsilon, "--norm", norm, "--format", "jsonl"];
         let found = lines(&stdout(&pendulum(&more), 0));
         assert_eq!(found.len(), 100);

@@ -86,10 +86,26 @@ fn counts_are_counts() {
 }
 
 #[test]
+fn norms_that_are_none_or_do_not_fit_are_refused() {
+    certify(
+        &["--norm", "l0.5"],
+        &["'l0.5' for '--norm <NORM>'", "0.5 is below 1, where lP is no norm", "at least 1"],
+    );
+    certify(&["--norm", "0"], &["0 is below 1"]);
+    certify(&["--norm", "-2"], &["-2 is below 1"]);
+    certify(&["--norm", "nan"], &["expected linf, l2, l1, or lP"]);
+    certify(&["--norm", "l1.33333333333"], &["single precision: the nearest is l1.3333334"]);
+    certify(
+        &["--norm", "l3", "--method", "region-search"],
+        &["region search in l3, expected l1, l2 or linf"],
+    );
+}
+
+#[test]
 fn usage_errors_are_one_line_with_a_hint() {
     refused(&["certfiy"], &["unrecognized subcommand 'certfiy'", "'certify'", "certus --help"]);
     certify(&["--nrom", "l2"], &["unexpected argument '--nrom'", "'--norm'", "certify --help"]);
-    certify(&["--norm", "l7"], &["invalid value 'l7' for '--norm <NORM>'", "linf, l2, l1"]);
+    certify(&["--norm", "x7"], &["invalid value 'x7' for '--norm <NORM>'", "linf, l2, l1, or lP"]);
     certify(&["--method", "magic"], &["'--method <METHOD>'", "possible values: auto"]);
     certify(&["--resume"], &["expected also --out <FILE>"]);
     certify(&["--unlabelled", "--labels", "x"], &["--unlabelled", "--labels"]);

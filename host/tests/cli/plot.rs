@@ -20,7 +20,7 @@ fn a_picture_says_what_it_shows() {
     // Where the region's border is nearer, nothing is known exactly.
     let svg = stdout(&plane(&["--center", "0.5,0.6", "--norm", "l2"]), 0);
     assert!(!svg.contains("nearest other decision"));
-    for norm in ["l1", "linf"] {
+    for norm in ["l1", "l1.5", "l3", "linf"] {
         let svg = stdout(&plane(&["--center", "-0.5,0.6", "--norm", norm, "--extent", "2"]), 0);
         assert!(svg.contains(&format!("simplex certificate, {norm}")));
     }

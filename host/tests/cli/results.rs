@@ -85,7 +85,9 @@ fn the_three_forms_tell_the_same() {
 
 #[test]
 fn every_norm_and_method_answers() {
-    for (norm, epsilon) in [("linf", "0.03"), ("l2", "0.2"), ("l1", "0.5")] {
+    for (norm, epsilon) in
+        [("linf", "0.03"), ("l3", "0.12"), ("l2", "0.2"), ("l1.5", "0.3"), ("l1", "0.5")]
+    {
         for method in ["auto", "ibp", "crown-ibp", "fast-lin", "crown"] {
             for semantics in ["real", "deployed"] {
                 let more = [

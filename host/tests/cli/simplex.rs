@@ -23,7 +23,7 @@ fn a_radius_certifies_below_it_and_not_beyond() {
         assert_eq!(value["method"], "simplex");
         value["radius"].as_f64().unwrap()
     };
-    for norm in ["linf", "l2", "l1"] {
+    for norm in ["linf", "l3", "l2", "l1.5", "l1"] {
         let r = radius(norm, 1);
         assert!(r > 1e-4, "{r}");
         for (epsilon, code) in [(r, 0), (1.001 * r, 2)] {
@@ -36,7 +36,7 @@ fn a_radius_certifies_below_it_and_not_beyond() {
 
 #[test]
 fn simplex_is_below_crown_and_exact_between() {
-    for norm in ["linf", "l2", "l1"] {
+    for norm in ["linf", "l3", "l2", "l1.5", "l1"] {
         let exact = plane(&["--exact", "--norm", norm]);
         let crown = plane(&["--method", "crown", "--norm", norm, "--tolerance", "1e-5"]);
         let mut proved = 0;
@@ -55,6 +55,31 @@ fn simplex_is_below_crown_and_exact_between() {
             }
         }
         assert!(proved > 0, "{norm}");
+    }
+}
+
+/// A ball in lp lies in that of the same radius in every larger p.
+#[test]
+fn radii_fall_as_the_exponent_grows() {
+    let methods: [&[&str]; 2] = [&["simplex"], &["crown", "--tolerance", "1e-6"]];
+    for method in methods {
+        let radii = |norm: &str| -> Vec<f64> {
+            let more = [&["--norm", norm, "--method"], method].concat();
+            plane(&more).iter().map(|value| value["radius"].as_f64().unwrap()).collect()
+        };
+        let norms =
+            ["l1", "l1.0001", "l1.25", "1.5", "l2", "l2.5", "3", "l8", "l1000", "linf"].map(radii);
+        for pair in norms.windows(2) {
+            for (small, large) in pair[0].iter().zip(&pair[1]) {
+                assert!(*large <= small + 2e-6, "{method:?} {small} {large}");
+            }
+        }
+        // `||a||_q` differs by a factor of at most `n^(1/q)` from linf's, `n^(1 - 1/q)` from l1's.
+        for (near, named, factor) in [(1, 0, 1.000_1), (8, 9, 1.000_8)] {
+            for (near, named) in norms[near].iter().zip(&norms[named]) {
+                assert!((near - named).abs() <= (factor - 1.0) * named + 2e-6, "{near} {named}");
+            }
+        }
     }
 }
 

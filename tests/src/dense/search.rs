@@ -85,6 +85,7 @@ fn project(mut x: ArrayViewMut1<'_, f64>, ball: &Ball) {
     let size = match ball.norm {
         Norm::L1 => offset.mapv(f64::abs).sum(),
         Norm::L2 => offset.dot(&offset).sqrt(),
+        Norm::Lp(p) => super::power_norm(offset.view(), f64::from(p.get())),
         Norm::Linf => return,
     };
     if size > ball.eps {

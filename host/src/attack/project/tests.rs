@@ -20,6 +20,10 @@ fn inside(way: &[f64], rooms: &[[f64; 2]], norm: Norm, radius: f64) -> bool {
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::Linf];
 
+fn general() -> impl Iterator<Item = Norm> {
+    [1.25, 1.5, 3.0, 20.0].into_iter().filter_map(Norm::new)
+}
+
 /// A point p is the projection of y onto a convex set if and only if `(y - p).(q - p) <= 0` for
 /// every q of the set.
 #[test]
@@ -69,6 +73,50 @@ fn what_is_inside_stays() {
     }
 }
 
+#[test]
+fn general_balls_are_entered_along_the_ray() {
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut shortened = 0;
+    for _ in 0..3000 {
+        let (way, rooms) = case(&mut rng);
+        let radius = [0.0, 0.1, 0.5, 2.0][rng.usize(0..4)];
+        for norm in general() {
+            let mut found = way.clone();
+            project(&mut found, &rooms, norm, radius);
+            let narrow: Vec<f32> = found.iter().map(|w| *w as f32).collect();
+            let zeros = vec![0.0; narrow.len()];
+            assert!(inside(&found, &rooms, norm, radius), "{norm} {way:?} {rooms:?} {found:?}");
+            // What f32 rounds, it rounds by less than 1e-7.
+            let above = super::super::distance::distance_up(&narrow, &zeros, norm);
+            assert!(above <= radius * (1.0 + 1e-6) + 1e-30, "{norm} {found:?}");
+            if inside(&way, &rooms, norm, radius * 0.999) {
+                assert_eq!(found, way);
+            } else if radius > 0.0 {
+                shortened += 1;
+                let cut: Vec<f64> = way
+                    .iter()
+                    .zip(&rooms)
+                    .map(|(w, rooms)| w.abs().min(room(rooms, *w)).copysign(*w))
+                    .collect();
+                let least = length(&cut, norm).min(radius) * (1.0 - 2e-11);
+                assert!(length(&found, norm) >= least, "{norm} {way:?} {found:?}");
+            }
+        }
+    }
+    assert!(shortened > 3000, "{shortened}");
+}
+
+#[test]
+fn the_steepest_direction_of_a_general_norm_gains_the_dual_norm() {
+    // p = 1.5, q = 3: along (9, 16, 25), of length (27 + 64 + 125)^(2/3) = 36.
+    let p = Norm::new(1.5).and_then(|norm| if let Norm::Lp(p) = norm { Some(p) } else { None });
+    let rise = rise(&[3.0, -4.0, 5.0], p.unwrap());
+    let [a, b, c] = [3.0, 4.0, 5.0].map(rise);
+    assert!((a - 0.36).abs() < 1e-12 && (b - 0.64).abs() < 1e-12 && (c - 1.0).abs() < 1e-12);
+    let found = onto(&[3.0, -4.0, 5.0], 6.0, &[[9.0; 2]; 3], Norm::new(1.5).unwrap()).unwrap();
+    assert!((length(&found, Norm::new(1.5).unwrap()) - 1.0).abs() < 1e-12);
+}
+
 /// No sampled way that gains as much is shorter, and what is found gains exactly what was needed.
 #[test]
 fn half_spaces_are_reached_by_the_shortest_way() {
@@ -87,7 +135,7 @@ fn half_spaces_are_reached_by_the_shortest_way() {
             .filter(|(g, _)| **g != 0.0)
             .map(|(g, rooms)| f64::from(g.abs()) * rooms[usize::from(*g > 0.0)])
             .sum();
-        for norm in NORMS {
+        for norm in NORMS.into_iter().chain(general()) {
             let Some(found) = onto(&gradient, need, &rooms, norm) else {
                 assert!(most <= need * (1.0 + 1e-9), "{norm:?} {gradient:?} {rooms:?} {need}");
                 continue;

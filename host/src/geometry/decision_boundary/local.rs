@@ -62,6 +62,7 @@ impl DecisionBoundary {
     /// As [`DecisionBoundary::radius`]. Work: `N*inputs` multiply-adds, as many again for each
     /// other class, and `inputs` for each neuron that is freed.
     pub fn local(&self, x: &[f32], class: usize, norm: Norm) -> Result<f64> {
+        let norm = norm.wider();
         self.check(x, class)?;
         let z = self.pre_activations(x);
         let rows = self.row_norms(norm);

@@ -39,6 +39,9 @@ fn by_hand() {
     near(ask(Norm::L2, Denominator::Smallest), 3.0 / root);
     near(ask(Norm::L1, Denominator::Smallest), 3.0);
     near(ask(Norm::Linf, Denominator::Smallest), 1.5);
+    // Those of l2 and of linf hold for what lies between.
+    near(ask(Norm::new(1.5).unwrap(), Denominator::Smallest), 3.0 / root);
+    near(ask(Norm::new(3.0).unwrap(), Denominator::Smallest), 1.5);
     // Class 1 is below class 0 for every theta.
     let wrong = certificate.radius(&[2.0, -3.0], 1, Norm::L1, Denominator::Smallest).unwrap();
     near(-wrong, 3.0);
@@ -58,6 +61,7 @@ fn by_hand_within_the_ball() {
     near(ask(&x, 0, Norm::L2), 3.0);
     near(ask(&x, 0, Norm::Linf), 3.0);
     near(ask(&x, 0, Norm::L1), 4.0);
+    near(ask(&x, 0, Norm::new(1.5).unwrap()), 3.0);
     // Class 1 is below class 0 just as far.
     near(-ask(&x, 1, Norm::L1), 4.0);
     assert_eq!(ask(&x, 1, Norm::L2), -ask(&x, 0, Norm::L2));

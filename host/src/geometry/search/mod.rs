@@ -108,11 +108,12 @@ pub const AGREE: f64 = 1e-6;
 /// never gives a smaller radius.
 ///
 /// # Errors
-/// [`Error::Usage`] for a point or a box that does not fit the model or each other, a class that the
-/// model does not have, or a limit that is not positive. Memory: the functions of the last regions,
-/// `neurons*inputs` f64 each, up to half a gigabyte, and a few words for each facet of all. Work: for
-/// a region one product `[rows][live] * [live][inputs]` per layer from the flipped one on; a program of
-/// `inputs` to `2*inputs` variables for each facet that comes up.
+/// [`Error::Usage`] for a norm other than l1, l2 and linf, a point or a box that does not fit the
+/// model or each other, a class that the model does not have, or a limit that is not positive.
+/// Memory: the functions of the last regions, `neurons*inputs` f64 each, up to half a gigabyte, and a
+/// few words for each facet of all. Work: for a region one product `[rows][live] * [live][inputs]` per
+/// layer from the flipped one on; a program of `inputs` to `2*inputs` variables for each facet that
+/// comes up.
 pub fn search(
     model: &Model<'_>,
     x: &[f32],
@@ -121,8 +122,22 @@ pub fn search(
     clip: Option<(&[f32], &[f32])>,
     budget: &Budget,
 ) -> Result<Found> {
+    check_norm(norm)?;
     check(model, x, class, clip, budget)?;
     Ok(Search::new(model, x, class, norm, clip, *budget).run())
+}
+
+/// Refuses the norms that regions are not searched in.
+///
+/// # Errors
+/// [`Error::Usage`] for a general lp.
+pub fn check_norm(norm: Norm) -> Result<()> {
+    match norm {
+        Norm::L1 | Norm::L2 | Norm::Linf => Ok(()),
+        Norm::Lp(_) => {
+            Err(Error::Usage(format!("region search in {norm}, expected l1, l2 or linf")))
+        }
+    }
 }
 
 fn check(

@@ -129,7 +129,8 @@ impl Program<'_> {
     fn objective(&self, n: usize) -> (Vec<f64>, CscMatrix<f64>) {
         let (lengths, quadratic) = match self.norm {
             Norm::L2 => (0, CscMatrix::identity(n)),
-            Norm::Linf => (1, CscMatrix::zeros((n + 1, n + 1))),
+            // No search is in another lp.
+            Norm::Linf | Norm::Lp(_) => (1, CscMatrix::zeros((n + 1, n + 1))),
             Norm::L1 => (n, CscMatrix::zeros((2 * n, 2 * n))),
         };
         let mut linear = vec![0.0; n + lengths];

@@ -37,6 +37,8 @@ pub(super) fn norm_up<'a>(row: impl ExactSizeIterator<Item = &'a f64>, norm: Nor
         Norm::Linf => most,
         Norm::L1 => inflate(sum, terms),
         Norm::L2 => inflate(squares, terms).sqrt().next_up(),
+        // Refused by the search; infinity bounds nothing.
+        Norm::Lp(_) => f64::INFINITY,
     }
 }
 

@@ -180,6 +180,7 @@ fn length(d: [f64; 2], norm: Norm) -> f64 {
         Norm::L1 => d[0].abs() + d[1].abs(),
         Norm::L2 => d[0].hypot(d[1]),
         Norm::Linf => d[0].abs().max(d[1].abs()),
+        Norm::Lp(_) => panic!("{norm} is not searched"),
     }
 }
 
@@ -288,4 +289,7 @@ fn what_does_not_fit_is_refused() {
     assert!(ask(&[0.0], 2, None, 1.0).contains("class 2 of a model with 2 outputs"));
     assert!(ask(&[0.0], 0, Some((&[1.0], &[2.0])), 1.0).contains("no point in coordinate 0"));
     assert!(ask(&[0.0], 0, None, f64::NAN).contains("limit of NaN"));
+    let lp = Norm::new(3.0).expect("a norm");
+    let general = search(&model, &[0.0], 0, lp, None, &Budget::default()).expect_err("refused");
+    assert!(general.to_string().contains("region search in l3, expected l1, l2 or linf"));
 }

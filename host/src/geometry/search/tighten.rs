@@ -129,6 +129,8 @@ impl<'a> Cell<'a> {
                 let signed = step.iter_mut().zip(&row).filter(|(_, g)| **g != 0.0);
                 signed.for_each(|(d, g)| *d = length * g.signum());
             }
+            // Refused by the search.
+            Norm::Lp(_) => return None,
             Norm::L1 => {
                 let heaviest =
                     (0..row.len()).max_by(|a, b| row[*a].abs().total_cmp(&row[*b].abs()));
