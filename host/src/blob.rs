@@ -29,11 +29,7 @@ pub fn pack(network: &Network, kind: WeightKind) -> Result<Vec<u32>> {
     let layers = network.layers.len();
     let mut words = vec![0u32; blob::align(HEADER_WORDS + layers * ENTRY_WORDS)];
     for (k, layer) in network.layers.iter().enumerate() {
-        let (code, parameter) = match layer.activation {
-            Activation::Identity => (blob::IDENTITY, 0),
-            Activation::Relu => (blob::RELU, 0),
-            Activation::LeakyRelu(slope) => (blob::LEAKY_RELU, slope.to_bits()),
-        };
+        let (code, parameters) = coded(layer.activation);
         let weights = words.len();
         match kind {
             WeightKind::F32 => words.extend(layer.weights.iter().map(|w| w.to_bits())),
@@ -52,11 +48,15 @@ pub fn pack(network: &Network, kind: WeightKind) -> Result<Vec<u32>> {
             layer.rows as u32,
             layer.cols as u32,
             code | kind_code << 16,
-            parameter,
+            parameters[0].to_bits(),
             weights as u32,
             bias as u32,
             weight_error.to_bits(),
             bias_error.to_bits(),
+            parameters[1].to_bits(),
+            layer.through as u32,
+            0,
+            0,
         ]);
     }
     let length = u32::try_from(words.len())
@@ -71,6 +71,26 @@ pub fn pack(network: &Network, kind: WeightKind) -> Result<Vec<u32>> {
     match Model::from_words(&words) {
         Ok(_) => Ok(words),
         Err(error) => Err(Error::Usage(format!("the network does not fit a blob: {error}"))),
+    }
+}
+
+/// The code and the parameters of an activation.
+fn coded(activation: Activation) -> (u32, [f32; 2]) {
+    match activation {
+        Activation::Identity => (blob::IDENTITY, [0.0; 2]),
+        Activation::Relu => (blob::RELU, [0.0; 2]),
+        Activation::LeakyRelu(slope) => (blob::LEAKY_RELU, [slope, 0.0]),
+        Activation::Abs => (blob::ABS, [0.0; 2]),
+        Activation::Sign => (blob::SIGN, [0.0; 2]),
+        Activation::Step => (blob::STEP, [0.0; 2]),
+        Activation::Clip(lo, hi) => (blob::CLIP, [lo, hi]),
+        Activation::Elu(scale) => (blob::ELU, [scale, 0.0]),
+        Activation::Softplus => (blob::SOFTPLUS, [0.0; 2]),
+        Activation::Sigmoid => (blob::SIGMOID, [0.0; 2]),
+        Activation::Tanh => (blob::TANH, [0.0; 2]),
+        Activation::Atan => (blob::ATAN, [0.0; 2]),
+        Activation::Silu => (blob::SILU, [0.0; 2]),
+        Activation::Gelu => (blob::GELU, [0.0; 2]),
     }
 }
 
@@ -103,6 +123,7 @@ pub fn unpack(model: &Model<'_>) -> Network {
         },
         bias: layer.bias.to_vec(),
         activation: layer.activation,
+        through: layer.through,
         weight_error: layer.weight_error,
         bias_error: layer.bias_error,
     });
@@ -120,6 +141,7 @@ mod tests {
             weights: (0..rows * cols).map(|i| i as f32 * 0.25 - 1.0).collect(),
             bias: (0..rows).map(|i| i as f32).collect(),
             activation,
+            through: usize::from(rows == 3),
             weight_error: 0.0,
             bias_error: 0.5,
         };
@@ -128,7 +150,7 @@ mod tests {
             layers: vec![
                 layer(5, 3, Activation::Relu),
                 layer(3, 5, Activation::LeakyRelu(0.25)),
-                layer(2, 3, Activation::Identity),
+                layer(2, 3, Activation::Clip(-1.0, 0.5)),
             ],
         }
     }

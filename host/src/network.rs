@@ -28,10 +28,19 @@ pub struct Affine {
     pub bias: Vec<f32>,
     /// What follows.
     pub activation: Activation,
+    /// The first so many rows pass by the activation.
+    pub through: usize,
     /// `e` such that each original weight lies within `e * |w|` of the stored `w`; 0 if exact.
     pub weight_error: f32,
     /// `e` such that each original bias lies within `e` of the stored one; 0 if exact.
     pub bias_error: f32,
+}
+
+impl Affine {
+    /// What follows row `i`.
+    pub fn activation_of(&self, i: usize) -> Activation {
+        if i < self.through { Activation::Identity } else { self.activation }
+    }
 }
 
 impl Network {

@@ -8,7 +8,7 @@ use certus_engine::model::Activation;
 
 fn layer(rows: usize, cols: usize, weights: Vec<f32>, bias: Vec<f32>, bends: bool) -> Affine {
     let activation = if bends { Activation::Relu } else { Activation::Identity };
-    Affine { rows, cols, weights, bias, activation, weight_error: 0.0, bias_error: 0.0 }
+    Affine { rows, cols, weights, bias, activation, through: 0, weight_error: 0.0, bias_error: 0.0 }
 }
 
 fn plane() -> Plane {
@@ -29,11 +29,7 @@ fn forward(network: &Network, x: &[f64]) -> (Vec<bool>, Vec<f64>) {
             weights.fold(f64::from(layer.bias[i]), |sum, (w, x)| sum + f64::from(*w) * x)
         };
         let z: Vec<f64> = (0..layer.rows).map(row).collect();
-        let slope = match layer.activation {
-            Activation::Identity => 1.0,
-            Activation::Relu => 0.0,
-            Activation::LeakyRelu(slope) => f64::from(slope),
-        };
+        let slope = f64::from(layer.activation.leak().expect("two lines"));
         if slope != 1.0 {
             pattern.extend(z.iter().map(|z| *z >= 0.0));
         }

@@ -81,6 +81,7 @@ fn intervals(
         weights: row.to_vec(),
         bias: vec![0.0],
         activation: Activation::Identity,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     };

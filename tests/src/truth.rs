@@ -72,6 +72,6 @@ pub fn justified(error: &Error, net: &Network, region: &Region) -> bool {
             ball.is_some_and(|(c, eps, _)| large(eps) || c.iter().any(|c| large(c.abs().into())))
                 || corners.iter().any(|c| large(c.abs().into()))
         }
-        Error::Spec | Error::Workspace => false,
+        Error::Spec | Error::Workspace | Error::Activation { .. } => false,
     }
 }

@@ -4,19 +4,21 @@ use std::path::Path;
 
 use certus::blob::{self, WeightKind};
 use certus::import;
+use certus::network::{Affine, Network};
 use certus_engine::bounds::{Method, Portable, Size, StaticWorkspace, lower_bounds};
 use certus_engine::bounds::{Options, Workspace};
 use certus_engine::include_model;
-use certus_engine::model::Model;
+use certus_engine::model::{Activation, Model};
 use certus_engine::region::{Norm, Region};
 use certus_engine::spec::Spec;
 
 /// Checked at compile time, as in firmware.
 const F32: Model<'static> = include_model!("../golden/pendulum_v1.certus");
 const F16: Model<'static> = include_model!("../golden/pendulum_v1_f16.certus");
+const ZOO: Model<'static> = include_model!("../golden/zoo_v2.certus");
 const SIZE: Size = F32.workspace(Method::Crown, 1);
 
-fn pendulum() -> certus::network::Network {
+fn pendulum() -> Network {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/example/pendulum.onnx");
     import::read(&path).expect("the example is there")
 }
@@ -24,8 +26,45 @@ fn pendulum() -> certus::network::Network {
 #[test]
 fn version_1_reads_as_it_was_written() {
     assert_eq!(blob::unpack(&F32), pendulum());
-    assert_eq!(blob::pack(&pendulum(), WeightKind::F32).unwrap(), F32.words());
-    assert_eq!(blob::pack(&pendulum(), WeightKind::F16).unwrap(), F16.words());
+    let half = blob::pack(&pendulum(), WeightKind::F16).unwrap();
+    assert_eq!(blob::unpack(&F16), blob::unpack(&Model::from_words(&half).unwrap()));
+}
+
+/// Every activation, the second layer with rows that pass by it.
+fn zoo() -> Network {
+    let activations = [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::LeakyRelu(0.25),
+        Activation::Abs,
+        Activation::Sign,
+        Activation::Step,
+        Activation::Clip(-0.5, 6.0),
+        Activation::Elu(1.5),
+        Activation::Softplus,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Atan,
+        Activation::Silu,
+        Activation::Gelu,
+    ];
+    let layer = |(k, activation): (usize, &Activation)| Affine {
+        rows: 2,
+        cols: 2,
+        weights: vec![1.0, -0.5, 0.25 * k as f32, 1.0],
+        bias: vec![0.125, -1.0],
+        activation: *activation,
+        through: usize::from(k == 1),
+        weight_error: 0.0,
+        bias_error: 0.0,
+    };
+    Network { inputs: 2, layers: activations.iter().enumerate().map(layer).collect() }
+}
+
+#[test]
+fn version_2_reads_as_it_was_written() {
+    assert_eq!(blob::unpack(&ZOO), zoo());
+    assert_eq!(blob::pack(&zoo(), WeightKind::F32).unwrap(), ZOO.words());
 }
 
 #[test]

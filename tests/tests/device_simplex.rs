@@ -17,6 +17,7 @@ fn policy(rng: &mut Rng) -> Network {
         weights: (0..rows * cols).map(|_| (rng.f32() - 0.5) * 3.0 / (cols as f32).sqrt()).collect(),
         bias: (0..rows).map(|_| rng.f32() - 0.5).collect(),
         activation,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     };

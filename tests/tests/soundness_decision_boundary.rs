@@ -36,6 +36,7 @@ fn random_net(rng: &mut Rng) -> Network {
         weights: numbers(rng, rows * cols, integers),
         bias: numbers(rng, rows, integers),
         activation,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     };

@@ -24,11 +24,7 @@ fn activations() -> impl Iterator<Item = Activation> {
 }
 
 fn leak(activation: Activation) -> f32 {
-    match activation {
-        Activation::Identity => 1.0,
-        Activation::Relu => 0.0,
-        Activation::LeakyRelu(slope) => slope,
-    }
+    activation.leak().expect("two lines")
 }
 
 fn apply(activation: Activation, z: &Rational) -> Rational {

@@ -31,7 +31,7 @@ pub fn forward<A: Arithmetic>(
     for layer in model.layers() {
         let fed = cur.get(..layer.cols)?;
         for (i, (z, bias)) in next.iter_mut().zip(layer.bias).enumerate() {
-            *z = layer.activation.apply(arith.dot(layer.row(i), fed) + bias);
+            *z = layer.activation_of(i).apply(arith.dot(layer.row(i), fed) + bias);
         }
         work += layer.rows as u64 * layer.cols as u64;
         core::mem::swap(&mut cur, &mut next);

@@ -100,6 +100,12 @@ pub enum Error {
     Spec,
     /// The workspace or the output slice is too small.
     Workspace,
+    /// The activation of this layer (from 0) is not one line on either side of 0, and the method
+    /// knows no other.
+    Activation {
+        /// The layer.
+        layer: usize,
+    },
     /// A pre-activation of this layer (from 0) could reach `2^100`: f32 bounds would overflow.
     Magnitude {
         /// The layer.
@@ -119,6 +125,11 @@ impl core::fmt::Display for Error {
             Error::Region(error) => error.fmt(f),
             Error::Spec => f.write_str("the specification does not fit the model's outputs"),
             Error::Workspace => f.write_str("the workspace or the output slice is too small"),
+            Error::Activation { layer } => write!(
+                f,
+                "the activation of layer {layer} is not one line on either side of 0, as the method \
+                 expects (ReLU, leaky ReLU)"
+            ),
             Error::Magnitude { layer } => write!(
                 f,
                 "pre-activations of layer {layer} could reach 2^100, beyond what f32 bounds cover"

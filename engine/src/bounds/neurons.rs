@@ -22,11 +22,11 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Whether a neuron with these ends is worth another step.
-    fn open(&self, lo: f32, hi: f32) -> bool {
+    /// Whether neuron `i` with these ends is worth another step.
+    fn open(&self, i: usize, lo: f32, hi: f32) -> bool {
         self.options.every_neuron
             || !self.options.intersect
-            || is_unstable(self.layer.activation, lo, hi)
+            || is_unstable(self.layer.activation_of(i), lo, hi)
     }
 
     /// Tightens the intervals of layer `k` in `state`.
@@ -45,7 +45,7 @@ impl Task<'_> {
         let (lo, hi) = state.interval(self.k, rows);
         let mut count = 0;
         for (i, (l, h)) in lo.iter().zip(hi.iter()).enumerate() {
-            if self.open(*l, *h)
+            if self.open(i, *l, *h)
                 && let Some(slot) = scratch.candidates.get_mut(count)
             {
                 *slot = i as u32;
@@ -166,7 +166,7 @@ impl Task<'_> {
         let open = |i: u32| {
             let i = i as usize;
             match (lo.get(i), hi.get(i)) {
-                (Some(lo), Some(hi)) => self.open(*lo, *hi),
+                (Some(lo), Some(hi)) => self.open(i, *lo, *hi),
                 _ => true,
             }
         };

@@ -79,7 +79,7 @@ pub fn lower_bounds<'w, A: Arithmetic>(
     region.enclose(scratch.input.0, scratch.input.1);
     let last = model.depth() - 1;
     let rectified = matches!(spec, Spec::Margins { .. })
-        && model.layer(last).is_some_and(|layer| layer.activation == Activation::Relu);
+        && model.layer(last).is_some_and(|l| l.activation == Activation::Relu && l.through == 0);
 
     for k in 0..model.depth() {
         let Some(mut layer) = model.layer(k) else { break };

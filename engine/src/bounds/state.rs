@@ -154,21 +154,27 @@ impl<'w> State<'w> {
         let hi = part(self.hi, from, layer.rows);
         let lines = |i: usize| {
             let (l, h) = (lo.get(i).copied()?, hi.get(i).copied()?);
-            let lines = relax::relax(layer.activation, l, h, options.slope());
+            let lines = relax::relax(layer.activation_of(i), l, h, options.slope());
             (!lines.is_dead()).then_some((lines, l, h))
         };
-        let rounds = matches!(layer.activation, Activation::LeakyRelu(_));
+        // Lines of curved activations cost much and seldom share slopes: they are found once.
+        let curved = |i: usize| layer.activation_of(i).leak().is_none();
         let mut count = 0;
         let mut shared = 0;
         let mut largest = 0.0f32;
         for pass in [true, false] {
             for i in 0..layer.rows {
-                let Some((line, l, h)) = lines(i).filter(|(r, ..)| r.is_shared() == pass) else {
+                let curved = curved(i);
+                if curved && pass {
                     continue;
-                };
+                }
+                let found = lines(i).filter(|(r, ..)| curved || r.is_shared() == pass);
+                let Some((line, l, h)) = found else { continue };
+                let activation = layer.activation_of(i);
+                let rounds = matches!(activation, Activation::LeakyRelu(_));
                 let slot = from + count;
                 let Mass { mass, centre, error, .. } = masses.of(i);
-                let (below, above) = relax::range(layer.activation, l, h);
+                let (below, above) = relax::range(activation, l, h);
                 let (m, r) = crate::region::middle(below, above);
                 let (mut gain_lo, mut gain_up) = line.gains(centre, m);
                 if options.semantics == Semantics::Deployed && rounds {
@@ -176,6 +182,11 @@ impl<'w> State<'w> {
                     // however small the slope.
                     gain_lo = sub_down(gain_lo, 4.0 * ETA);
                     gain_up = add_up(gain_up, 4.0 * ETA);
+                }
+                if options.semantics == Semantics::Deployed && curved {
+                    let off = relax::apply_error(activation, l, h);
+                    gain_lo = sub_down(gain_lo, off);
+                    gain_up = add_up(gain_up, off);
                 }
                 put(self.live, slot, i as u32);
                 put(self.slope_lo, slot, line.slope_lo);
@@ -187,7 +198,7 @@ impl<'w> State<'w> {
                 let way = |a: f32, b: f32| if a > b { a } else { b };
                 let off = way(sub_up(h, centre), sub_up(centre, l));
                 let z = way(-l, h);
-                largest = way(largest, way(off, z));
+                largest = way(largest, way(way(off, z), r));
                 let mut budget = add_up(error, disturbance(options.semantics, layer, mass));
                 if !line.is_exact() {
                     budget = add_up(budget, mul_up(U, mul_up(1.000_001, off)));

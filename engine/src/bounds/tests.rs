@@ -27,7 +27,7 @@ pub(crate) fn build(layers: &[Layer<'_>]) -> Vec<u32> {
     }
     let header = [
         blob::MAGIC,
-        blob::VERSION,
+        blob::OLDEST,
         words.len() as u32,
         0,
         layers.len() as u32,

@@ -1,18 +1,23 @@
 //! The blob's format and its check, all `const`.
 //!
-//! Little-endian words. Header of 8 words, one entry of 8 words a layer, then the sections in the
+//! Little-endian words. Header of 8 words, one entry a layer, then the sections in the
 //! order of the layers, weights before biases, each on a 16-byte boundary. The layout is canonical:
 //! offsets can take one value only, so that every damaged field is found.
 
 /// `CRTS`, little-endian.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"CRTS");
-/// The format's version.
-pub const VERSION: u32 = 1;
+/// The format's version, the one that is written.
+pub const VERSION: u32 = 2;
+/// The oldest version that is read.
+pub const OLDEST: u32 = 1;
 /// Words of the header: magic, version, length in words, CRC-32, layers, inputs, outputs, 0.
 pub const HEADER_WORDS: usize = 8;
 /// Words of a layer's entry: rows, columns, activation and weight kind, activation's parameter,
-/// weight offset, bias offset (in words), relative weight error, absolute bias error.
-pub const ENTRY_WORDS: usize = 8;
+/// weight offset, bias offset (in words), relative weight error, absolute bias error; from version 2
+/// on also the activation's second parameter, the rows that pass by it, 0, 0.
+pub const ENTRY_WORDS: usize = 12;
+/// Words of a layer's entry in version 1.
+const ENTRY_WORDS_1: usize = 8;
 /// Sections begin on multiples of this many words.
 pub const ALIGN_WORDS: usize = 4;
 /// Most layers.
@@ -32,6 +37,30 @@ pub const IDENTITY: u32 = 0;
 pub const RELU: u32 = 1;
 /// Activation code of the leaky ReLU; the parameter is its slope.
 pub const LEAKY_RELU: u32 = 2;
+/// Activation code of the absolute value.
+pub const ABS: u32 = 3;
+/// Activation code of the sign.
+pub const SIGN: u32 = 4;
+/// Activation code of the unit step.
+pub const STEP: u32 = 5;
+/// Activation code of the clip; the parameters are its ends.
+pub const CLIP: u32 = 6;
+/// Activation code of the ELU; the parameter is its scale.
+pub const ELU: u32 = 7;
+/// Activation code of the softplus.
+pub const SOFTPLUS: u32 = 8;
+/// Activation code of the logistic sigmoid.
+pub const SIGMOID: u32 = 9;
+/// Activation code of the hyperbolic tangent.
+pub const TANH: u32 = 10;
+/// Activation code of the arc tangent.
+pub const ATAN: u32 = 11;
+/// Activation code of the SiLU.
+pub const SILU: u32 = 12;
+/// Activation code of the GELU.
+pub const GELU: u32 = 13;
+/// Largest magnitude of an activation's parameter, `2^60`: no product with it overflows early.
+pub const MAX_PARAMETER: f32 = (1u64 << 60) as f32;
 
 /// A field of a layer's entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +69,12 @@ pub enum Field {
     Rows,
     /// Columns: the rows of the layer before.
     Columns,
-    /// Activation code, or its parameter.
+    /// Activation code, or a parameter of it.
     Activation,
+    /// Rows that pass by the activation: at most all.
+    Through,
+    /// A word that must be 0.
+    Reserved,
     /// Weight kind.
     WeightKind,
     /// Where the weights lie.
@@ -97,7 +130,7 @@ impl core::fmt::Display for BlobError {
             BlobError::Truncated => f.write_str("shorter than its header says"),
             BlobError::Magic => f.write_str("not a model blob: expected it to begin with CRTS"),
             BlobError::Version(found) => {
-                write!(f, "format version {found}, expected {VERSION}")
+                write!(f, "format version {found}, expected {OLDEST} to {VERSION}")
             }
             BlobError::Length => f.write_str("the length field is not the length of the blob"),
             BlobError::Crc => f.write_str("checksum does not match: the blob is damaged"),
@@ -152,6 +185,17 @@ impl<const N: usize> Words<N> {
 #[allow(clippy::indexing_slicing)]
 pub(super) const fn word(words: &[u32], i: usize) -> u32 {
     if i < words.len() { words[i] } else { 0 }
+}
+
+/// Where the entry of layer `k` begins: entries grew with version 2.
+pub(super) const fn entry(words: &[u32], k: usize) -> usize {
+    let size = if word(words, 1) == 1 { ENTRY_WORDS_1 } else { ENTRY_WORDS };
+    HEADER_WORDS + k * size
+}
+
+/// Word `i` of the entry of layer `k`; 0 for those that its version does not have.
+pub(super) const fn field(words: &[u32], k: usize, i: usize) -> u32 {
+    if word(words, 1) == 1 && i >= ENTRY_WORDS_1 { 0 } else { word(words, entry(words, k) + i) }
 }
 
 /// CRC-32 (IEEE 802.3) of the blob with its CRC word taken as 0.
@@ -231,7 +275,7 @@ pub(super) const fn check(words: &[u32]) -> Result<Header, BlobError> {
     if word(words, 0) != MAGIC {
         return Err(BlobError::Magic);
     }
-    if word(words, 1) != VERSION {
+    if word(words, 1) < OLDEST || word(words, 1) > VERSION {
         return Err(BlobError::Version(word(words, 1)));
     }
     if word(words, 2) as usize != words.len() {
@@ -251,7 +295,7 @@ pub(super) const fn check(words: &[u32]) -> Result<Header, BlobError> {
     if word(words, 7) != 0 {
         return Err(BlobError::Reserved);
     }
-    let mut at = align(HEADER_WORDS + layers * ENTRY_WORDS);
+    let mut at = align(entry(words, layers));
     if at > words.len() {
         return Err(BlobError::Truncated);
     }
@@ -277,6 +321,27 @@ pub(super) const fn check(words: &[u32]) -> Result<Header, BlobError> {
     Ok(Header { layers, inputs, outputs })
 }
 
+/// Whether layer `k`'s activation is one of the version's, with parameters that it can have.
+const fn known(words: &[u32], k: usize, activation: u32) -> bool {
+    let (first, second) = (field(words, k, 3), field(words, k, 8));
+    let (a, b) = (f32::from_bits(first), f32::from_bits(second));
+    // Subnormal parameters would read as 0 where the FPU flushes; a zero has no sign.
+    const fn plain(x: f32) -> bool {
+        x.to_bits() == 0 || (x.is_normal() && x.abs() <= MAX_PARAMETER)
+    }
+    match activation {
+        IDENTITY | RELU => first == 0 && second == 0,
+        LEAKY_RELU => plain(a) && a >= 0.0 && a <= 1.0 && second == 0,
+        _ if word(words, 1) == 1 => false,
+        CLIP => plain(a) && plain(b) && a < b,
+        ELU => plain(a) && a > 0.0 && second == 0,
+        ABS | SIGN | STEP | SOFTPLUS | SIGMOID | TANH | ATAN | SILU | GELU => {
+            first == 0 && second == 0
+        }
+        _ => false,
+    }
+}
+
 /// Checks layer `k`, whose columns must be `cols` and whose sections begin at `at`; gives its rows
 /// and where its sections end.
 const fn check_layer(
@@ -288,34 +353,29 @@ const fn check_layer(
     const fn bad<T>(layer: usize, field: Field) -> Result<T, BlobError> {
         Err(BlobError::Layer { layer, field })
     }
-    let entry = HEADER_WORDS + k * ENTRY_WORDS;
-    let rows = word(words, entry) as usize;
+    let rows = field(words, k, 0) as usize;
     if rows == 0 || rows > MAX_WIDTH {
         return bad(k, Field::Rows);
     }
-    if word(words, entry + 1) as usize != cols {
+    if field(words, k, 1) as usize != cols {
         // A first layer that does not fit the header is the header's fault as much.
         return if k == 0 { Err(BlobError::Inputs) } else { bad(k, Field::Columns) };
     }
-    let kinds = word(words, entry + 2);
+    let kinds = field(words, k, 2);
     let (activation, kind) = (kinds & 0xFFFF, kinds >> 16);
-    let parameter = f32::from_bits(word(words, entry + 3));
-    let known = match activation {
-        IDENTITY | RELU => parameter.to_bits() == 0,
-        // Subnormal slopes would read as 0 where the FPU flushes.
-        LEAKY_RELU => {
-            parameter.to_bits() == 0
-                || (parameter.is_normal() && parameter > 0.0 && parameter <= 1.0)
-        }
-        _ => false,
-    };
-    if !known {
+    if !known(words, k, activation) {
         return bad(k, Field::Activation);
+    }
+    if field(words, k, 9) as usize > rows {
+        return bad(k, Field::Through);
+    }
+    if field(words, k, 10) != 0 || field(words, k, 11) != 0 {
+        return bad(k, Field::Reserved);
     }
     if kind != WEIGHTS_F32 && kind != WEIGHTS_F16 {
         return bad(k, Field::WeightKind);
     }
-    if word(words, entry + 4) as usize != at {
+    if field(words, k, 4) as usize != at {
         return bad(k, Field::WeightOffset);
     }
     // Neither product overflows a 64-bit usize; on a 32-bit target the saturated size is too large.
@@ -332,7 +392,7 @@ const fn check_layer(
         return bad(k, Field::Weight);
     }
     let bias = align(end);
-    if word(words, entry + 5) as usize != bias {
+    if field(words, k, 5) as usize != bias {
         return bad(k, Field::BiasOffset);
     }
     let end = bias.saturating_add(rows);
@@ -342,11 +402,11 @@ const fn check_layer(
     if !finite_f32(words, bias, end) {
         return bad(k, Field::Bias);
     }
-    let weight_error = f32::from_bits(word(words, entry + 6));
+    let weight_error = f32::from_bits(field(words, k, 6));
     if !(weight_error >= 0.0 && weight_error <= 1.0) {
         return bad(k, Field::WeightError);
     }
-    let bias_error = f32::from_bits(word(words, entry + 7));
+    let bias_error = f32::from_bits(field(words, k, 7));
     if !(bias_error >= 0.0 && bias_error.is_finite()) {
         return bad(k, Field::BiasError);
     }

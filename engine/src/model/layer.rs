@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::Activation;
-use super::blob::{self, ENTRY_WORDS, HEADER_WORDS};
+use super::blob;
 
 /// One affine layer and the activation after it.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,9 @@ pub struct Layer<'a> {
     pub cols: usize,
     /// What follows.
     pub activation: Activation,
+    /// The first so many rows pass by the activation: what a later layer reads as it is (a residual
+    /// connection, the other operand of a maximum).
+    pub through: usize,
     /// Weights, row-major `[rows][cols]`.
     pub weights: Weights<'a>,
     /// Biases, `[rows]`.
@@ -50,12 +53,24 @@ fn section<T>(slice: &[T], from: usize, len: usize) -> &[T] {
 impl<'a> Layer<'a> {
     /// Layer `k` of a checked blob.
     pub(super) fn new(words: &'a [u32], k: usize) -> Self {
-        let field = |i| blob::word(words, HEADER_WORDS + k * ENTRY_WORDS + i);
+        let field = |i| blob::field(words, k, i);
         let (rows, cols) = (field(0) as usize, field(1) as usize);
         let kinds = field(2);
+        let (first, second) = (f32::from_bits(field(3)), f32::from_bits(field(8)));
         let activation = match kinds & 0xFFFF {
             blob::RELU => Activation::Relu,
-            blob::LEAKY_RELU => Activation::LeakyRelu(f32::from_bits(field(3))),
+            blob::LEAKY_RELU => Activation::LeakyRelu(first),
+            blob::ABS => Activation::Abs,
+            blob::SIGN => Activation::Sign,
+            blob::STEP => Activation::Step,
+            blob::CLIP => Activation::Clip(first, second),
+            blob::ELU => Activation::Elu(first),
+            blob::SOFTPLUS => Activation::Softplus,
+            blob::SIGMOID => Activation::Sigmoid,
+            blob::TANH => Activation::Tanh,
+            blob::ATAN => Activation::Atan,
+            blob::SILU => Activation::Silu,
+            blob::GELU => Activation::Gelu,
             _ => Activation::Identity,
         };
         let kind = kinds >> 16;
@@ -69,11 +84,23 @@ impl<'a> Layer<'a> {
             rows,
             cols,
             activation,
+            through: field(9) as usize,
             weights,
             bias: bytemuck::must_cast_slice(section(words, field(5) as usize, rows)),
             weight_error: f32::from_bits(field(6)),
             bias_error: f32::from_bits(field(7)),
         }
+    }
+
+    /// What follows row `i`.
+    #[inline(always)]
+    pub fn activation_of(&self, i: usize) -> Activation {
+        if i < self.through { Activation::Identity } else { self.activation }
+    }
+
+    /// [`Activation::leak`] of all rows alike; `None` also where some pass by the activation.
+    pub fn leak(&self) -> Option<f32> {
+        self.activation.leak().filter(|leak| self.through == 0 || *leak == 1.0)
     }
 
     /// Row `i` of the weights, empty past the end.

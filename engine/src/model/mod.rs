@@ -10,7 +10,7 @@ mod layer;
 pub use blob::{BlobError, Field, Words};
 pub use layer::{Layer, Row, Weights};
 
-use blob::{ENTRY_WORDS, HEADER_WORDS};
+use crate::num::functions::Function;
 
 /// What follows an affine layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,10 +21,64 @@ pub enum Activation {
     Relu,
     /// `x = z` for `z >= 0`, else `slope * z`; `0 <= slope <= 1`.
     LeakyRelu(f32),
+    /// `x = |z|`.
+    Abs,
+    /// `x = -1`, 0 or 1 as z is negative, 0 or positive.
+    Sign,
+    /// `x = 1` for `z >= 0`, else 0.
+    Step,
+    /// `x = min(max(z, lo), hi)`, lo < hi: hard tanh, ReLU6, saturation.
+    Clip(f32, f32),
+    /// `x = z` for `z >= 0`, else `scale * (e^z - 1)`; scale > 0.
+    Elu(f32),
+    /// `x = ln(1 + e^z)`.
+    Softplus,
+    /// `x = 1 / (1 + e^-z)`.
+    Sigmoid,
+    /// `x = tanh z`.
+    Tanh,
+    /// `x = arctan z`.
+    Atan,
+    /// `x = z / (1 + e^-z)`, also called swish.
+    Silu,
+    /// `x = z Phi(z)`, Phi the normal distribution function (not its approximation by tanh).
+    Gelu,
 }
 
 impl Activation {
-    /// The activation in floats; exact but for the product of a leaky ReLU, which rounds once.
+    /// The slope below 0 of what is one line on either side of 0, and slope 1 above: 1 for the
+    /// identity, 0 for the ReLU; `None` for anything else.
+    pub const fn leak(self) -> Option<f32> {
+        match self {
+            Activation::Identity => Some(1.0),
+            Activation::Relu => Some(0.0),
+            Activation::LeakyRelu(slope) => Some(slope),
+            _ => None,
+        }
+    }
+
+    /// The activation's name, without its parameters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activation::Identity => "identity",
+            Activation::Relu => "ReLU",
+            Activation::LeakyRelu(_) => "leaky ReLU",
+            Activation::Abs => "abs",
+            Activation::Sign => "sign",
+            Activation::Step => "step",
+            Activation::Clip(..) => "clip",
+            Activation::Elu(_) => "ELU",
+            Activation::Softplus => "softplus",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::Atan => "arctan",
+            Activation::Silu => "SiLU",
+            Activation::Gelu => "GELU",
+        }
+    }
+
+    /// The activation in floats, the same bits on every target. Exact for lines, abs, sign, step and
+    /// clip; how far the others are off: [`crate::relax::apply_error`].
     #[inline(always)]
     pub fn apply(self, z: f32) -> f32 {
         match self {
@@ -44,6 +98,29 @@ impl Activation {
                     z
                 }
             }
+            curved => curved.apply_curved(z),
+        }
+    }
+
+    /// What [`Activation::apply`] does for the rarer ones; kept out of its loops.
+    fn apply_curved(self, z: f32) -> f32 {
+        // Comparisons let a NaN through as it is.
+        match self {
+            Activation::Abs => z.abs(),
+            Activation::Sign if z > 0.0 => 1.0,
+            Activation::Sign if z < 0.0 => -1.0,
+            Activation::Step if z >= 0.0 => 1.0,
+            Activation::Step if z < 0.0 => 0.0,
+            Activation::Clip(lo, _) if z < lo => lo,
+            Activation::Clip(_, hi) if z > hi => hi,
+            Activation::Elu(scale) if z < 0.0 => scale * Function::Expm1.value(z),
+            Activation::Softplus => Function::Softplus.value(z),
+            Activation::Sigmoid => Function::Sigmoid.value(z),
+            Activation::Tanh => Function::Tanh.value(z),
+            Activation::Atan => Function::Atan.value(z),
+            Activation::Silu => z * Function::Sigmoid.value(z),
+            Activation::Gelu => z * Function::NormalCdf.value(z),
+            _ => z,
         }
     }
 }
@@ -134,11 +211,7 @@ impl<'a> Model<'a> {
 
     /// Rows of layer `k` (from 0), 0 past the end.
     pub const fn rows(&self, k: usize) -> usize {
-        if k < self.layers {
-            blob::word(self.words, HEADER_WORDS + k * ENTRY_WORDS) as usize
-        } else {
-            0
-        }
+        if k < self.layers { blob::field(self.words, k, 0) as usize } else { 0 }
     }
 
     /// Layer `k`, from 0; `None` past the end.

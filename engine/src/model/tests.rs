@@ -2,11 +2,11 @@
 
 use super::*;
 
-/// 2-1 net: `relu(1*x0 - 2*x1 + 0.5)`.
+/// 2-1 net: `relu(1*x0 - 2*x1 + 0.5)`, in version 1.
 fn blob() -> [u32; 24] {
     let mut w = [0u32; 24];
     w[0] = blob::MAGIC;
-    w[1] = blob::VERSION;
+    w[1] = blob::OLDEST;
     w[2] = 24;
     w[4] = 1;
     w[5] = 2;
@@ -38,6 +38,53 @@ fn a_valid_blob_reads_back() {
     assert!(matches!(layer.row(0), Row::F32([1.0, -2.0])));
     assert!(matches!(layer.row(1), Row::F32([])));
     assert!(model.layer(1).is_none());
+}
+
+/// The same net in version 2.
+fn second() -> [u32; 28] {
+    let (mut w, first) = ([0u32; 28], blob());
+    w[..16].copy_from_slice(&first[..16]);
+    w[20..].copy_from_slice(&first[16..]);
+    (w[1], w[2], w[12], w[13]) = (blob::VERSION, 28, 20, 24);
+    w[blob::CRC_WORD] = blob::crc(&w);
+    w
+}
+
+#[test]
+fn version_2_has_more_activations_and_checks_their_parameters() {
+    let words = second();
+    let model = Model::from_words(&words).unwrap();
+    let layer = model.layer(0).unwrap();
+    assert_eq!((layer.activation, layer.through), (Activation::Relu, 0));
+    let with = |edits: &[(usize, u32)]| {
+        let mut words = second();
+        edits.iter().for_each(|(at, value)| words[*at] = *value);
+        words[blob::CRC_WORD] = blob::crc(&words);
+        let model = Model::from_words(&words)?;
+        let layer = model.layer(0).unwrap();
+        Ok((layer.activation, layer.through))
+    };
+    let float = |x: f32| x.to_bits();
+    let clip = |lo, hi| with(&[(10, blob::CLIP), (11, float(lo)), (16, float(hi))]);
+    assert_eq!(clip(-1.0, 1.0), Ok((Activation::Clip(-1.0, 1.0), 0)));
+    assert_eq!(with(&[(10, blob::ELU), (11, float(1.5))]), Ok((Activation::Elu(1.5), 0)));
+    assert_eq!(with(&[(10, blob::TANH), (17, 1)]), Ok((Activation::Tanh, 1)));
+    let bad = |field| Err(BlobError::Layer { layer: 0, field });
+    for (lo, hi) in
+        [(1.0, 1.0), (2.0, 1.0), (f32::NAN, 1.0), (0.0, 1e30), (-0.0, 1.0), (0.0, 1e-45)]
+    {
+        assert_eq!(clip(lo, hi), bad(Field::Activation), "{lo} {hi}");
+    }
+    for scale in [0.0, -1.0, f32::INFINITY, 1e-40] {
+        let found = with(&[(10, blob::ELU), (11, float(scale))]);
+        assert_eq!(found, bad(Field::Activation), "{scale}");
+    }
+    assert_eq!(with(&[(10, blob::TANH), (11, 1)]), bad(Field::Activation));
+    assert_eq!(with(&[(10, blob::GELU + 1)]), bad(Field::Activation));
+    assert_eq!(with(&[(16, 1)]), bad(Field::Activation));
+    assert_eq!(with(&[(17, 2)]), bad(Field::Through));
+    assert_eq!(with(&[(18, 1)]), bad(Field::Reserved));
+    assert_eq!(with(&[(19, 1)]), bad(Field::Reserved));
 }
 
 #[test]
@@ -78,7 +125,8 @@ fn each_damaged_field_is_named_though_the_checksum_fits() {
     let nan = f32::NAN.to_bits();
     let cases: &[(usize, u32, E)] = &[
         (0, 1, E::Magic),
-        (1, 2, E::Version(2)),
+        (1, 3, E::Version(3)),
+        (10, blob::TANH, layer(Field::Activation)),
         (2, 23, E::Length),
         (4, 0, E::LayerCount),
         (4, 5000, E::LayerCount),

@@ -4,12 +4,16 @@
 //! any floats of their range; intercepts are chosen after them, rounded outward
 //! (`soundness.md` 4).
 
+mod curve;
 mod piecewise;
+mod shape;
 
 use crate::model::Activation;
 use crate::num::{NEGLIGIBLE, add_down, add_up, mul_down, mul_up, sub_down, sub_up};
+use curve::Curve;
 
-/// The slope of the lower line of an unstable ReLU.
+/// The slope of the lower line of an unstable ReLU. Curved activations take the line of least area,
+/// but for [`LowerSlope::SameAsUpper`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LowerSlope {
     /// 1 if `hi >= -lo`, else 0: the smaller area (CROWN-Ada, paper 003 section 3.2).
@@ -39,7 +43,12 @@ pub struct Relaxation {
 impl Relaxation {
     /// `sigma(z) = slope*z` on the whole interval.
     const fn linear(slope: f32) -> Self {
-        Self { slope_lo: slope, icpt_lo: 0.0, slope_up: slope, icpt_up: 0.0 }
+        Self::exact(slope, 0.0)
+    }
+
+    /// `sigma(z) = slope*z + icpt` on the whole interval.
+    const fn exact(slope: f32, icpt: f32) -> Self {
+        Self { slope_lo: slope, icpt_lo: icpt, slope_up: slope, icpt_up: icpt }
     }
 
     /// How high the lower line, rounded down, and the upper line, rounded up, lie above `mid` at
@@ -84,13 +93,51 @@ impl Relaxation {
 
 /// The lines of `activation` over `[lo, hi]`, both finite.
 ///
-/// Stable neurons get the line they are: slope 1 or 0 (or the leak), intercept 0, exactly.
+/// Stable neurons get the line they are: slope 1 or 0 (or the leak), intercept 0, exactly. Curved
+/// activations get the lines of least area (module `curve`).
 pub fn relax(activation: Activation, lo: f32, hi: f32, lower: LowerSlope) -> Relaxation {
-    match activation {
-        Activation::Identity => Relaxation::linear(1.0),
-        Activation::Relu => piecewise::relax(0.0, lo, hi, lower),
-        Activation::LeakyRelu(slope) => piecewise::relax(slope, lo, hi, lower),
+    if let Some(leak) = activation.leak() {
+        return piecewise::relax(leak, lo, hi, lower);
     }
+    if let Some((slope, icpt)) = shape::exact_line(activation, lo, hi) {
+        return Relaxation::exact(slope, icpt);
+    }
+    let curve = Curve::new(activation, lo, hi);
+    let (slope_up, icpt_up) = curve.upper_line();
+    let (slope, icpt) = match lower {
+        LowerSlope::SameAsUpper => (-slope_up, curve.negated().upper_intercept(-slope_up)),
+        _ => curve.negated().upper_line(),
+    };
+    Relaxation { slope_lo: -slope, icpt_lo: -icpt, slope_up, icpt_up }
+}
+
+/// The lines of `activation` over `[lo, hi]` with slopes of the caller's choice, for those who search
+/// for better ones: any finite slopes give valid lines.
+///
+/// A ReLU's lower slope is moved into `[leak, 1]` and its upper line stays the chord, which no other
+/// line is below; where the activation is one line, that is taken.
+pub fn relax_with(
+    activation: Activation,
+    lo: f32,
+    hi: f32,
+    slope_lo: f32,
+    slope_up: f32,
+) -> Relaxation {
+    if let Some(leak) = activation.leak() {
+        let mut lines = piecewise::relax(leak, lo, hi, LowerSlope::Adaptive);
+        if lo < 0.0 && hi > 0.0 {
+            // Written so that a NaN becomes the leak.
+            let above = if slope_lo > leak { slope_lo } else { leak };
+            lines.slope_lo = if above < 1.0 { above } else { 1.0 };
+        }
+        return lines;
+    }
+    if let Some((slope, icpt)) = shape::exact_line(activation, lo, hi) {
+        return Relaxation::exact(slope, icpt);
+    }
+    let curve = Curve::new(activation, lo, hi);
+    let icpt_lo = -curve.negated().upper_intercept(-slope_lo);
+    Relaxation { slope_lo, icpt_lo, slope_up, icpt_up: curve.upper_intercept(slope_up) }
 }
 
 /// Whether `activation` is not one line over `[lo, hi]`, so that tighter ends would help.
@@ -99,6 +146,7 @@ pub fn is_unstable(activation: Activation, lo: f32, hi: f32) -> bool {
         Activation::Identity => false,
         Activation::Relu => lo < 0.0 && hi > 0.0,
         Activation::LeakyRelu(slope) => slope != 1.0 && lo < 0.0 && hi > 0.0,
+        curved => lo < hi && shape::exact_line(curved, lo, hi).is_none(),
     }
 }
 
@@ -111,6 +159,35 @@ pub fn range(activation: Activation, lo: f32, hi: f32) -> (f32, f32) {
             if lo < 0.0 { mul_down(slope, lo) } else { lo },
             if hi < 0.0 { mul_up(slope, hi) } else { hi },
         ),
+        curved => {
+            let ends = shape::range(curved, lo, hi);
+            let error = shape::apply_error(curved, lo, hi, ends);
+            if error == 0.0 {
+                return ends;
+            }
+            (sub_down(ends.0, error), add_up(ends.1, error))
+        }
+    }
+}
+
+/// Upper bound of `|apply(z) - sigma(z)|` over `[lo, hi]` for [`Activation::apply`], in a few units in
+/// the last place of the function's table ([`crate::num::functions`]); 0 for those that are exact and
+/// for the leaky ReLU, whose one rounding is charged where it occurs.
+pub fn apply_error(activation: Activation, lo: f32, hi: f32) -> f32 {
+    if activation.leak().is_some() {
+        return 0.0;
+    }
+    shape::apply_error(activation, lo, hi, shape::range(activation, lo, hi))
+}
+
+/// The slope of `activation` beside `z` in floats, for searches: at a kink, that of the side that
+/// [`Activation::apply`] takes; a NaN counts as positive. No bound.
+pub fn slope_near(activation: Activation, z: f32) -> f32 {
+    match activation {
+        Activation::Relu if z <= 0.0 => 0.0,
+        Activation::LeakyRelu(slope) if z < 0.0 => slope,
+        Activation::Identity | Activation::Relu | Activation::LeakyRelu(_) => 1.0,
+        curved => shape::slope_near(curved, z),
     }
 }
 

@@ -226,11 +226,7 @@ impl<'w> Chain<'w> {
             if !(mass < MAGNITUDE_LIMIT && *rate < MAGNITUDE_LIMIT) {
                 return Err(Error::Magnitude { layer: k });
             }
-            let bends = match layer.activation {
-                Activation::Identity => false,
-                Activation::Relu => true,
-                Activation::LeakyRelu(leak) => leak < 1.0,
-            };
+            let bends = layer.leak().is_none_or(|leak| leak < 1.0);
             let sure = z.abs() > *error;
             if bends && !sure && fast <= CONSTANT {
                 // As good as constant, and as good as 0: on whichever side it is, its activation

@@ -50,7 +50,8 @@ impl<'a> Query<'a> {
     }
 
     /// # Errors
-    /// A point, a box or a specification that does not fit the model.
+    /// A point, a box or a specification that does not fit the model; a model with other activations
+    /// than those of two lines that meet at 0.
     pub(super) fn check(&self, model: &Model<'_>) -> Result<(), Error> {
         Region::ball(self.x, 0.0, self.norm).check(model.inputs())?;
         if let Some((lo, hi)) = self.clip {
@@ -59,6 +60,9 @@ impl<'a> Query<'a> {
             if let Some(i) = ends.position(|(x, (lo, hi))| !(lo <= x && x <= hi)) {
                 return Err(Error::Region(RegionError::Empty(i)));
             }
+        }
+        if let Some(layer) = model.layers().position(|layer| layer.leak().is_none()) {
+            return Err(Error::Activation { layer });
         }
         let known = self.known.is_none_or(|known| {
             known.first.len() == model.rows(0)

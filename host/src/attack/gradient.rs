@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use certus_engine::model::{Activation, Model, Weights};
+use certus_engine::relax;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -46,6 +47,8 @@ struct Dense<'m> {
     weights: Cow<'m, [f32]>,
     bias: &'m [f32],
     activation: Activation,
+    /// Rows that pass by it.
+    through: usize,
     /// What came in at the last forward pass, `[points][cols]`.
     fed: Vec<f32>,
     /// Pre-activations, `[points][rows]`, then what went out.
@@ -58,6 +61,7 @@ impl<'m> Cpu<'m> {
     /// For the stored network of `model`.
     pub fn new(model: Model<'m>) -> Self {
         let layers = model.layers().map(|layer| Dense {
+            through: layer.through,
             rows: layer.rows,
             cols: layer.cols,
             weights: match layer.weights {
@@ -130,9 +134,13 @@ impl Dense<'_> {
         general_mat_mul(1.0, &fed, &self.weights().reversed_axes(), 1.0, &mut view);
         self.out = out;
         self.slopes.clear();
-        for z in &mut self.out {
-            self.slopes.push(slope(self.activation, *z));
-            *z = self.activation.apply(*z);
+        for row in self.out.chunks_exact_mut(self.rows.max(1)) {
+            let (through, rest) = row.split_at_mut(self.through.min(row.len()));
+            self.slopes.extend(through.iter().map(|_| 1.0));
+            for z in rest {
+                self.slopes.push(relax::slope_near(self.activation, *z));
+                *z = self.activation.apply(*z);
+            }
         }
     }
 
@@ -153,14 +161,5 @@ impl Dense<'_> {
         let mut below =
             ArrayViewMut2::from_shape((rows, self.cols), below).expect("points x each x cols");
         general_mat_mul(1.0, &above, &self.weights(), 0.0, &mut below);
-    }
-}
-
-/// The derivative of the side that [`Activation::apply`] takes; a NaN counts as positive.
-fn slope(activation: Activation, z: f32) -> f32 {
-    match activation {
-        Activation::Relu if z <= 0.0 => 0.0,
-        Activation::LeakyRelu(slope) if z < 0.0 => slope,
-        _ => 1.0,
     }
 }

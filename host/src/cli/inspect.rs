@@ -45,8 +45,10 @@ fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (k, layer) in model.layers().enumerate() {
         let activation = match layer.activation {
             Activation::Identity => "-".to_owned(),
-            Activation::Relu => "ReLU".to_owned(),
             Activation::LeakyRelu(slope) => format!("leaky ReLU {slope}"),
+            Activation::Elu(scale) => format!("ELU {scale}"),
+            Activation::Clip(lo, hi) => format!("clip {lo} {hi}"),
+            other => other.name().to_owned(),
         };
         let (kind, used, largest) = match layer.weights {
             Weights::F32(w) => (
@@ -65,6 +67,9 @@ fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
             "  {k:>5} {:>7} {:>7}  {activation:<16} {kind:>7}  {used:>9}  {largest:>10.4}",
             layer.cols, layer.rows
         )?;
+        if layer.through > 0 {
+            writeln!(out, "        {} pass by the activation", number(layer.through, "row"))?;
+        }
         if layer.weight_error > 0.0 || layer.bias_error > 0.0 {
             writeln!(
                 out,

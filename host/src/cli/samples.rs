@@ -19,7 +19,7 @@ use crate::attack::Worker;
 use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::geometry::{DecisionBoundary, Norms, search};
+use crate::geometry::{DecisionBoundary, Norms, check_two_lines, search};
 use crate::question::{Answer, How, Question};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
@@ -91,6 +91,11 @@ impl<'a> Setup<'a> {
         }
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
+        let regions = |how: &How| matches!(how, How::Simplex(_) | How::Search(_));
+        if let Some(stage) = plan.stages.iter().find(|stage| regions(&stage.how)) {
+            let layers = model.layers().map(|layer| (layer.activation, layer.through));
+            check_two_lines(&format!("--method {}", stage.name), layers)?;
+        }
         if model.outputs() < 2 {
             let message = "1 output, expected a classifier with at least 2 (see certus bounds)";
             return Err(Error::input(&args.model, "output", message));

@@ -66,10 +66,8 @@ impl DecisionBoundary {
             Ok(layers) => layers,
             Err(layers) => return refuse(format!("a network of {} layers", layers.len())),
         };
-        let slope = match hidden.activation {
-            Activation::Identity => 1.0,
-            Activation::Relu => 0.0,
-            Activation::LeakyRelu(slope) => slope,
+        let Some(slope) = hidden.activation.leak().filter(|_| hidden.through == 0) else {
+            return refuse(format!("a hidden layer of {}", hidden.activation.name()));
         };
         if !(0.0..=1.0).contains(&slope) {
             return refuse(format!("a leaky ReLU of slope {slope}, outside [0, 1],"));

@@ -1,6 +1,5 @@
 //! Affine functions carried through the layers, in f64.
 
-use certus_engine::model::Activation;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 use crate::network::{Affine, Network};
@@ -21,11 +20,7 @@ impl Wide {
             weights: Array2::from_shape_vec((layer.rows, layer.cols), weights)
                 .expect("rows x cols"),
             bias: layer.bias.iter().map(|b| f64::from(*b)).collect(),
-            slope: match layer.activation {
-                Activation::Identity => 1.0,
-                Activation::Relu => 0.0,
-                Activation::LeakyRelu(slope) => f64::from(slope),
-            },
+            slope: f64::from(layer.activation.leak().expect("two lines that meet at 0")),
         }
     }
 

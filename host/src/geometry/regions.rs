@@ -80,7 +80,7 @@ impl Window {
 /// bends (paper 000, theorems 1 and 2). Slivers thinner than rounding stay with their neighbour.
 ///
 /// # Errors
-/// Axes or an origin that do not fit the network, a window without an area, numbers that are not
+/// An activation that is not two lines meeting at 0, axes or an origin that do not fit the network, a window without an area, numbers that are not
 /// finite, more than [`MAX_REGIONS`].
 /// Work: two multiply-adds for each weight and region, and what cutting takes.
 pub fn regions(network: &Network, plane: &Plane, window: &Window) -> Result<Vec<Piece>> {
@@ -90,6 +90,8 @@ pub fn regions(network: &Network, plane: &Plane, window: &Window) -> Result<Vec<
         let expected = format!("expected two different ones of the model's {inputs} inputs");
         return Err(Error::Usage(format!("{message}, {expected}")));
     }
+    let layers = network.layers.iter().map(|layer| (layer.activation, layer.through));
+    super::check_two_lines("linear regions", layers)?;
     let ends = window.lo.iter().chain(&window.hi);
     let flat = (0..2).any(|k| !(window.lo[k] < window.hi[k]));
     if flat || ends.chain(&plane.origin).any(|x| !x.is_finite()) {

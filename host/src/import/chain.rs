@@ -393,6 +393,7 @@ impl Draft {
             weights: self.weights,
             bias,
             activation: self.activation.unwrap_or(Activation::Identity),
+            through: 0,
             weight_error: f32_up(self.weight_error),
             bias_error: f32_up(bias_error),
         })

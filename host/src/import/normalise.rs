@@ -69,6 +69,7 @@ mod tests {
             weights: (0..rows * cols).map(|i| i as f32 - 2.0).collect(),
             bias: vec![1.0; rows],
             activation: Activation::Relu,
+            through: 0,
             weight_error: 0.0,
             bias_error: 0.0,
         };

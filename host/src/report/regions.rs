@@ -442,6 +442,7 @@ mod tests {
             weights: vec![0.0, 1.0, 1.0, 0.0],
             bias: vec![0.0; 2],
             activation,
+            through: 0,
             weight_error: 0.0,
             bias_error: 0.0,
         };

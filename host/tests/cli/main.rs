@@ -124,6 +124,7 @@ fn layer(rows: usize, cols: usize, weight: impl Fn(usize, usize) -> f32, last: b
         weights: (0..rows * cols).map(|i| weight(i / cols, i % cols)).collect(),
         bias: vec![0.0; rows],
         activation: if last { Activation::Identity } else { Activation::Relu },
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     }

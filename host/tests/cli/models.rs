@@ -152,7 +152,7 @@ fn a_blob_with_any_damaged_word_is_refused() {
     let entry = blob::HEADER_WORDS;
     for (at, value, expected) in [
         (0, 0x1234_5678, "begin with CRTS"),
-        (1, 9, "format version 9, expected 1"),
+        (1, 9, "format version 9, expected 1 to 2"),
         (2, 3, "length"),
         (2, u32::MAX, "length"),
         (4, 0, "layer count"),
@@ -163,7 +163,7 @@ fn a_blob_with_any_damaged_word_is_refused() {
         (entry, 0, "layer 0: bad Rows"),
         (entry, u32::MAX, "layer 0: bad Rows"),
         (entry + 1, 3, "input width"),
-        (entry + 9, 3, "layer 1: bad Columns"),
+        (entry + 13, 3, "layer 1: bad Columns"),
         (entry + 2, 77, "layer 0: bad Activation"),
         (entry + 2, 1 | 9 << 16, "layer 0: bad WeightKind"),
         (entry + 3, 1, "layer 0: bad Activation"),
@@ -171,8 +171,11 @@ fn a_blob_with_any_damaged_word_is_refused() {
         (entry + 5, u32::MAX, "layer 0: bad BiasOffset"),
         (entry + 6, 2f32.to_bits(), "layer 0: bad WeightError"),
         (entry + 7, f32::NAN.to_bits(), "layer 0: bad BiasError"),
-        (entry + 16, f32::INFINITY.to_bits(), "layer 0: bad Weight"),
-        (entry + 20, f32::NAN.to_bits(), "layer 0: bad Bias"),
+        (entry + 8, 1, "layer 0: bad Activation"),
+        (entry + 9, u32::MAX, "layer 0: bad Through"),
+        (entry + 10, 1, "layer 0: bad Reserved"),
+        (entry + 24, f32::INFINITY.to_bits(), "layer 0: bad Weight"),
+        (entry + 28, f32::NAN.to_bits(), "layer 0: bad Bias"),
     ] {
         let line = sealed(at, value);
         assert!(line.contains(expected), "word {at}: {line}");

@@ -139,6 +139,7 @@ fn distances_are_exact_within_the_box_that_was_asked_for() {
         weights: rows.concat(),
         bias: bias.to_vec(),
         activation,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     };

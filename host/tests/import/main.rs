@@ -11,7 +11,6 @@ use std::path::Path;
 
 use certus::import;
 use certus::network::Network;
-use certus_engine::model::Activation;
 use writer::Model;
 
 /// Imports a model that was written by the test.
@@ -32,17 +31,8 @@ fn forward(network: &Network, input: &[f64]) -> Vec<f64> {
             .map(|(row, &b)| {
                 let z =
                     row.iter().zip(&x).map(|(&w, x)| f64::from(w) * x).sum::<f64>() + f64::from(b);
-                match layer.activation {
-                    Activation::Identity => z,
-                    Activation::Relu => z.max(0.0),
-                    Activation::LeakyRelu(slope) => {
-                        if z >= 0.0 {
-                            z
-                        } else {
-                            f64::from(slope) * z
-                        }
-                    }
-                }
+                let leak = layer.activation.leak().expect("two lines");
+                if z >= 0.0 { z } else { f64::from(leak) * z }
             })
             .collect();
     }

@@ -54,6 +54,7 @@ fn right_layout(words: &mut Vec<u32>) {
         let kind = entry[2] >> 16;
         let bias = blob::align(at + blob::weight_words(rows as usize, cols as usize, kind));
         (entry[0], entry[1], entry[4], entry[5]) = (rows, cols, at as u32, bias as u32);
+        (entry[9], entry[10], entry[11]) = (entry[9] % (rows + 1), 0, 0);
         at = blob::align(bias + rows as usize);
         cols = rows;
     }
@@ -70,7 +71,7 @@ fn walk(model: &Model<'_>) {
     for (k, layer) in layers.enumerate() {
         assert!(layer.cols == cols && layer.rows == model.rows(k) && layer.rows > 0);
         assert!(layer.bias.len() == layer.rows && layer.bias.iter().all(|b| b.is_finite()));
-        assert!((0.0..=1.0).contains(&layer.weight_error));
+        assert!((0.0..=1.0).contains(&layer.weight_error) && layer.through <= layer.rows);
         assert!(layer.bias_error >= 0.0 && layer.bias_error.is_finite());
         assert!(!layer.activation.apply(-1.0).is_nan());
         let mut gathered = vec![0.0; layer.cols];

@@ -45,6 +45,7 @@ pub(super) fn dense(
             weights: (0..rows * cols).map(|_| number(rng)).collect(),
             bias: (0..rows).map(|_| number(rng)).collect(),
             activation: Activation::Relu,
+            through: 0,
             weight_error: 0.0,
             bias_error: 0.0,
         });

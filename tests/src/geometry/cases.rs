@@ -139,6 +139,7 @@ fn draw_network(rng: &mut Rng, kind: Kind) -> Network {
             weights: (0..rows * cols).map(|_| number(rng, kind)).collect(),
             bias: (0..rows).map(|_| number(rng, kind)).collect(),
             activation: activation(rng, kind),
+            through: 0,
             weight_error: 0.0,
             bias_error: 0.0,
         });

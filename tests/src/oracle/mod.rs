@@ -108,6 +108,7 @@ fn spec_layer(outputs: usize, spec: &[Vec<f32>]) -> Affine {
         weights: spec.concat(),
         bias: vec![0.0; spec.len()],
         activation: Activation::Identity,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     }

@@ -109,7 +109,8 @@ pub const AGREE: f64 = 1e-6;
 ///
 /// # Errors
 /// [`Error::Usage`] for a norm other than l1, l2 and linf, a point or a box that does not fit the
-/// model or each other, a class that the model does not have, or a limit that is not positive.
+/// model or each other, a class or an activation that the model does not have or that has no regions,
+/// or a limit that is not positive.
 /// Memory: the functions of the last regions, `neurons*inputs` f64 each, up to half a gigabyte, and a
 /// few words for each facet of all. Work: for a region one product `[rows][live] * [live][inputs]` per
 /// layer from the flipped one on; a program of `inputs` to `2*inputs` variables for each facet that
@@ -156,6 +157,8 @@ fn check(
             return Err(region(RegionError::Empty(i)));
         }
     }
+    let layers = model.layers().map(|layer| (layer.activation, layer.through));
+    super::check_two_lines("region search", layers)?;
     if class >= model.outputs() {
         return Err(Error::Usage(format!(
             "region search: class {class} of a model with {} outputs",

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use certus_engine::model::{self, Activation, Model};
+use certus_engine::model::{self, Model};
 use ndarray::Array2;
 
 use super::round::{TINY, U, inflate};
@@ -76,11 +76,7 @@ impl Network {
         let mut layers = Vec::new();
         let mut cut = false;
         for (k, layer) in model.layers().enumerate() {
-            let below = match layer.activation {
-                Activation::Identity | Activation::LeakyRelu(1.0) => None,
-                Activation::Relu => Some(0.0),
-                Activation::LeakyRelu(slope) => Some(f64::from(slope)),
-            };
+            let below = layer.leak().filter(|leak| *leak != 1.0).map(f64::from);
             let last = k + 1 == model.depth();
             cut = below == Some(0.0);
             let mut layer = convert(&layer, below.filter(|_| !last));

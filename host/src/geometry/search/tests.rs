@@ -15,6 +15,7 @@ fn affine(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
         weights: rows.concat(),
         bias: bias.to_vec(),
         activation,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     }
@@ -152,6 +153,7 @@ fn drawn(seed: u32, sizes: &[usize]) -> Vec<u32> {
             weights: (0..size[0] * size[1]).map(|_| next()).collect(),
             bias: (0..size[1]).map(|_| 0.5 * next()).collect(),
             activation: Relu,
+            through: 0,
             weight_error: 0.0,
             bias_error: 0.0,
         })

@@ -1,0 +1,160 @@
+//! The lines of curved activations: above and below in f64, and nearly of the least area.
+
+use certus_engine::model::Activation;
+use certus_engine::relax::{LowerSlope, Relaxation, apply_error, range, relax, relax_with};
+use certus_tests::curves::{self, reference};
+use certus_tests::plan::{many, seed};
+
+/// All curved activations, with some parameters.
+fn activations() -> Vec<Activation> {
+    let mut all = vec![
+        Activation::Abs,
+        Activation::Sign,
+        Activation::Step,
+        Activation::Softplus,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Atan,
+        Activation::Silu,
+        Activation::Gelu,
+    ];
+    all.extend([(0.0, 6.0), (-1.0, 1.0), (-3.5, -0.25)].map(|(lo, hi)| Activation::Clip(lo, hi)));
+    all.extend([1.0, 0.3, 1.67, 20.0].map(Activation::Elu));
+    all
+}
+
+/// What f64 and the reference may be off by at `z`: a few parts in 10^15 of all that is added up.
+fn slack(line: &Relaxation, z: f64, y: f64) -> f64 {
+    let sizes = (f64::from(line.slope_lo) * z).abs() + (f64::from(line.slope_up) * z).abs();
+    1e-14 * (sizes + y.abs()) + 1e-44
+}
+
+fn check(activation: Activation, lo: f32, hi: f32, line: &Relaxation, z: f32) {
+    let x = f64::from(z);
+    for y in reference(activation, z) {
+        let below = f64::from(line.slope_lo) * x + f64::from(line.icpt_lo);
+        let above = f64::from(line.slope_up) * x + f64::from(line.icpt_up);
+        let off = slack(line, x, y);
+        assert!(below <= y + off, "{activation:?} [{lo:e}, {hi:e}] at {z:e}: {below:e} > {y:e}");
+        assert!(above >= y - off, "{activation:?} [{lo:e}, {hi:e}] at {z:e}: {above:e} < {y:e}");
+    }
+}
+
+/// Points of `[lo, hi]` where lines may fail: ends, kinks, inflections, tangent points (wherever the
+/// function comes nearest to a line), and their neighbours.
+fn points(activation: Activation, lo: f32, hi: f32, line: &Relaxation) -> Vec<f32> {
+    let mut all = vec![lo, hi];
+    all.extend(curves::SPECIAL);
+    if let Activation::Clip(a, b) = activation {
+        all.extend([a, b]);
+    }
+    let grid =
+        |i: usize| (f64::from(lo) + (f64::from(hi) - f64::from(lo)) * i as f64 / 64.0) as f32;
+    let gap = |z: f32, above: bool| {
+        let y = reference(activation, z)[0];
+        if above {
+            f64::from(line.slope_up) * f64::from(z) + f64::from(line.icpt_up) - y
+        } else {
+            y - f64::from(line.slope_lo) * f64::from(z) - f64::from(line.icpt_lo)
+        }
+    };
+    for above in [true, false] {
+        let nearest = (1..64).min_by(|i, j| gap(grid(*i), above).total_cmp(&gap(grid(*j), above)));
+        let i = nearest.expect("63 of them");
+        // Halve the bracket around the nearest of the grid.
+        let (mut a, mut b) = (grid(i - 1), grid(i + 1));
+        for _ in 0..40 {
+            let (c, d) = (a + (b - a) * 0.382, a + (b - a) * 0.618);
+            if gap(c, above) < gap(d, above) { b = d } else { a = c }
+        }
+        all.push(a);
+    }
+    let mut near = Vec::new();
+    for z in all {
+        let (mut down, mut up) = (z, z);
+        for _ in 0..8 {
+            near.extend([down, up]);
+            (down, up) = (down.next_down(), up.next_up());
+        }
+    }
+    near.extend((0..=64).map(grid));
+    near.retain(|z| lo <= *z && *z <= hi);
+    near
+}
+
+/// An interval of some scale, often about 0 or a special point.
+fn interval(rng: &mut fastrand::Rng) -> (f32, f32) {
+    let scale = 10f32.powf(rng.f32() * 8.0 - 5.0);
+    let centre = match rng.usize(0..4) {
+        0 => 0.0,
+        1 => curves::SPECIAL[rng.usize(0..curves::SPECIAL.len())],
+        2 => 10.0 * (rng.f32() - 0.5),
+        _ => 100.0 * scale * (rng.f32() - 0.5),
+    };
+    let (a, b) = (centre - scale * rng.f32(), centre + scale * rng.f32());
+    if rng.usize(0..20) == 0 { (a, a) } else { (a, b) }
+}
+
+#[test]
+fn lines_and_ranges_enclose() {
+    let mut rng = fastrand::Rng::with_seed(seed(41));
+    let all = activations();
+    for _ in 0..many(20_000) {
+        let activation = all[rng.usize(0..all.len())];
+        let (lo, hi) = interval(&mut rng);
+        let lower = [LowerSlope::Adaptive, LowerSlope::SameAsUpper][rng.usize(0..2)];
+        let mut lines = vec![relax(activation, lo, hi, lower)];
+        let slope = |rng: &mut fastrand::Rng| 1.5 * rng.f32() - 0.4;
+        let (below, above) = (slope(&mut rng), slope(&mut rng));
+        lines.push(relax_with(activation, lo, hi, below, above));
+        let (least, most) = range(activation, lo, hi);
+        let error = f64::from(apply_error(activation, lo, hi));
+        for line in &lines {
+            for z in points(activation, lo, hi, line) {
+                check(activation, lo, hi, line, z);
+                let y = reference(activation, z);
+                let rounded = f64::from(activation.apply(z));
+                for y in y.into_iter().chain([rounded]) {
+                    let inside = f64::from(least) <= y + 1e-15 * y.abs()
+                        && y - 1e-15 * y.abs() <= f64::from(most);
+                    assert!(inside, "{activation:?} [{lo:e}, {hi:e}] at {z:e}: {y:e}");
+                }
+                let off = (rounded - y[0]).abs().min((rounded - y[1]).abs());
+                let off = off.min((rounded - 0.5 * (y[0] + y[1])).abs());
+                assert!(off <= error + 1e-15 * y[0].abs(), "{activation:?} {z:e}: {off:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn areas_are_within_five_percent_of_the_best() {
+    let mut rng = fastrand::Rng::with_seed(seed(42));
+    let all = activations();
+    let mut worst = (0.0f64, String::new());
+    for _ in 0..many(5_000) {
+        let activation = all[rng.usize(0..all.len())];
+        let (lo, hi) = interval(&mut rng);
+        if !(hi > lo) {
+            continue;
+        }
+        let line = relax(activation, lo, hi, LowerSlope::Adaptive);
+        let m = 0.5 * f64::from(lo) + 0.5 * f64::from(hi);
+        let ours = (f64::from(line.slope_up) - f64::from(line.slope_lo)) * m
+            + f64::from(line.icpt_up)
+            - f64::from(line.icpt_lo);
+        let best = curves::hull_gap(activation, lo, hi);
+        // What f32 can hold of the values and of slope times z, and what may underflow.
+        let size = f64::from(lo).abs().max(f64::from(hi).abs());
+        let steep = f64::from(line.slope_up).abs().max(f64::from(line.slope_lo).abs());
+        let (least, most) = range(activation, lo, hi);
+        let values = f64::from(least).abs().max(f64::from(most).abs());
+        let room = 4e-6 * (steep * size + values) + 1e-33 * (1.0 + size);
+        let share = (ours - room) / best;
+        if best > 0.0 && share > worst.0 {
+            worst = (share, format!("{activation:?} [{lo}, {hi}]: {ours:e} for {best:e}"));
+        }
+        assert!(ours <= 1.05 * best + room, "{activation:?} [{lo}, {hi}]: {ours:e} {best:e}");
+    }
+    println!("largest share of the best area: {:.4} ({})", worst.0, worst.1);
+}
