@@ -42,6 +42,17 @@ pub struct Bounds<'w> {
     pub hi: &'w [f32],
 }
 
+/// What the caller knows or chooses beforehand; all slices have one entry for each neuron, layer
+/// after layer as in [`Bounds`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// Lower and upper ends of the pre-activations over the region or a larger one, under the same
+    /// semantics. They are intersected with the interval step's, and no neuron is back-substituted.
+    pub ends: Option<(&'a [f32], &'a [f32])>,
+    /// Slopes of the lower and the upper lines, see [`crate::relax::relax_with`]; any are valid.
+    pub slopes: Option<(&'a [f32], &'a [f32])>,
+}
+
 /// Lower bounds of the rows of `spec` over `region`.
 ///
 /// `out[r] <= min over x in region of C_r f(x)`, with f the stored network in real arithmetic and,
@@ -67,6 +78,30 @@ pub fn lower_bounds<'w, A: Arithmetic>(
     workspace: Workspace<'w>,
     out: &mut [f32],
 ) -> Result<Bounds<'w>, Error> {
+    lower_bounds_given(arith, model, region, spec, options, &Given::default(), workspace, out)
+}
+
+/// [`lower_bounds`] from what is given: intermediate bounds of an earlier call, slopes of a search.
+///
+/// # Errors
+/// As [`lower_bounds`]; [`Error::Workspace`] also if a slice of `given` does not have an entry for
+/// each neuron.
+pub fn lower_bounds_given<'w, A: Arithmetic>(
+    arith: &mut A,
+    model: &Model<'_>,
+    region: &Region<'_>,
+    spec: &Spec<'_>,
+    options: &Options,
+    given: &Given<'_>,
+    workspace: Workspace<'w>,
+    out: &mut [f32],
+) -> Result<Bounds<'w>, Error> {
+    let fits = |pair: &(&[f32], &[f32])| {
+        pair.0.len() == model.neurons() && pair.1.len() == model.neurons()
+    };
+    if !(given.ends.iter().all(fits) && given.slopes.iter().all(fits)) {
+        return Err(Error::Workspace);
+    }
     region.check(model.inputs())?;
     if !spec.fits(model.outputs()) {
         return Err(Error::Spec);
@@ -98,12 +133,16 @@ pub fn lower_bounds<'w, A: Arithmetic>(
         let (total, macs) =
             interval::step(arith, feed, options.semantics, k, &layer, ends, masses)?;
         work.row_macs += macs;
+        if let Some(ends) = given.ends {
+            state.intersect(k, layer.rows, ends);
+        }
         let linear = layer.activation == Activation::Identity && !options.every_neuron;
-        if k > 0 && options.method.walks_neurons() && !linear {
+        let walks = options.method.walks_neurons() && given.ends.is_none();
+        if k > 0 && walks && !linear {
             let task = Task { model, region, options, k, layer };
             task.tighten(arith, &mut state, &mut scratch, &mut work)?;
         }
-        state.choose_lines(arith, options, k, &layer, &scratch.masses, total);
+        state.choose_lines(arith, options, given.slopes, k, &layer, &scratch.masses, total);
         arith.forget(k);
         scatter(&state, k, scratch.mid, scratch.rad);
     }

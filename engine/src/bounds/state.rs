@@ -7,7 +7,9 @@ use super::interval::{Mass, Masses};
 use super::workspace::Arena;
 use crate::model::{Activation, Layer, Model};
 use crate::num::sums::Lines;
-use crate::num::{ETA, NEGLIGIBLE, U, add_up, gamma, mul_up, sub_down, sub_up, underflow};
+use crate::num::{
+    ETA, NEGLIGIBLE, U, add_up, better_lower, gamma, mul_up, sub_down, sub_up, underflow,
+};
 use crate::relax;
 
 /// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
@@ -130,6 +132,18 @@ impl<'w> State<'w> {
         (part_mut(self.lo, from, rows), part_mut(self.hi, from, rows))
     }
 
+    /// Intersects the intervals of layer `k` with those given for all neurons.
+    pub(super) fn intersect(&mut self, k: usize, rows: usize, (lo, hi): (&[f32], &[f32])) {
+        let from = self.offset(k);
+        let (lower, upper) = self.interval(k, rows);
+        for (slot, lo) in lower.iter_mut().zip(part(lo, from, rows)) {
+            *slot = better_lower(*slot, *lo);
+        }
+        for (slot, hi) in upper.iter_mut().zip(part(hi, from, rows)) {
+            *slot = -better_lower(-*slot, -*hi);
+        }
+    }
+
     /// Chooses the lines of layer `k` from its intervals, and the rounding budget that goes with
     /// them; `total` is the sum of the magnitudes of the layer's inputs.
     ///
@@ -144,6 +158,7 @@ impl<'w> State<'w> {
         &mut self,
         arith: &A,
         options: &Options,
+        slopes: Option<(&[f32], &[f32])>,
         k: usize,
         layer: &Layer<'_>,
         masses: &Masses<'_>,
@@ -154,7 +169,14 @@ impl<'w> State<'w> {
         let hi = part(self.hi, from, layer.rows);
         let lines = |i: usize| {
             let (l, h) = (lo.get(i).copied()?, hi.get(i).copied()?);
-            let lines = relax::relax(layer.activation_of(i), l, h, options.slope());
+            let activation = layer.activation_of(i);
+            let lines = match slopes {
+                Some((lower, upper)) => {
+                    let (lower, upper) = (lower.get(from + i)?, upper.get(from + i)?);
+                    relax::relax_with(activation, l, h, *lower, *upper)
+                }
+                None => relax::relax(activation, l, h, options.slope()),
+            };
             (!lines.is_dead()).then_some((lines, l, h))
         };
         // Lines of curved activations cost much and seldom share slopes: they are found once.

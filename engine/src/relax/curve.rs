@@ -77,11 +77,12 @@ impl Curve {
     /// interval, nearly the one of least area.
     pub(super) fn upper_line(&self) -> (f32, f32) {
         let support = self.support(0.5 * self.lo + 0.5 * self.hi);
-        (support.slope, self.intercept(support))
+        (support.slope, self.intercept(support).0)
     }
 
-    /// The least intercept, rounded up, of a line above the function with the slope given.
-    pub(super) fn upper_intercept(&self, slope: f32) -> f32 {
+    /// The least intercept, rounded up, of a line above the function with the slope given, and
+    /// close to where that line touches.
+    pub(super) fn upper_intercept(&self, slope: f32) -> (f32, f32) {
         self.intercept(Support { slope, tangent: None })
     }
 
@@ -209,18 +210,18 @@ impl Curve {
         descend(from, part.to, over).best
     }
 
-    /// Upper bound of `f(z) - slope*z` over the interval.
-    fn intercept(&self, support: Support) -> f32 {
+    /// Upper bound of `f(z) - slope*z` over the interval, and close to where it is largest.
+    fn intercept(&self, support: Support) -> (f32, f32) {
         let s = support.slope;
-        let above = |index: usize, z: f32| sub_up(self.value(index, z).1, mul_down(s, z));
-        let mut most = f32::NEG_INFINITY;
+        let (mut most, mut at) = (f32::NEG_INFINITY, self.lo);
         for part in self.parts() {
             let Part { index, from, to, bend } = part;
-            let top = match bend {
-                Bend::Line | Bend::Convex => larger(above(index, from), above(index, to)),
+            let (top, z) = match bend {
+                Bend::Line | Bend::Convex => self.ends(&part, s),
                 Bend::Either => {
                     let width = sub_up(to, from);
-                    add_up(larger(above(index, from), above(index, to)), mul_up(width, width))
+                    let (top, z) = self.ends(&part, s);
+                    (add_up(top, mul_up(width, width)), z)
                 }
                 Bend::Concave => {
                     let ends = match support.tangent {
@@ -230,12 +231,22 @@ impl Curve {
                             (found.a, found.b)
                         }
                     };
-                    self.cap(&part, s, ends)
+                    (self.cap(&part, s, ends), 0.5 * ends.0 + 0.5 * ends.1)
                 }
             };
+            if top > most {
+                at = z;
+            }
             most = larger(most, top);
         }
-        most
+        (most, at)
+    }
+
+    /// The larger of `f(z) - s*z` at the ends of a part, rounded up, and that end.
+    fn ends(&self, part: &Part, s: f32) -> (f32, f32) {
+        let above = |z: f32| sub_up(self.value(part.index, z).1, mul_down(s, z));
+        let (left, right) = (above(part.from), above(part.to));
+        (larger(left, right), if right > left { part.to } else { part.from })
     }
 
     /// Upper bound of `f(z) - s*z` over a concave part, from the tangents at a and b, `a <= b`: left

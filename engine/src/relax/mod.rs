@@ -105,7 +105,7 @@ pub fn relax(activation: Activation, lo: f32, hi: f32, lower: LowerSlope) -> Rel
     let curve = Curve::new(activation, lo, hi);
     let (slope_up, icpt_up) = curve.upper_line();
     let (slope, icpt) = match lower {
-        LowerSlope::SameAsUpper => (-slope_up, curve.negated().upper_intercept(-slope_up)),
+        LowerSlope::SameAsUpper => (-slope_up, curve.negated().upper_intercept(-slope_up).0),
         _ => curve.negated().upper_line(),
     };
     Relaxation { slope_lo: -slope, icpt_lo: -icpt, slope_up, icpt_up }
@@ -123,6 +123,18 @@ pub fn relax_with(
     slope_lo: f32,
     slope_up: f32,
 ) -> Relaxation {
+    relax_touching(activation, lo, hi, slope_lo, slope_up).0
+}
+
+/// [`relax_with`], and close to where the lower and the upper line touch the activation: with a slope
+/// `s` a line changes at `z` by `(z - touch) ds`.
+pub fn relax_touching(
+    activation: Activation,
+    lo: f32,
+    hi: f32,
+    slope_lo: f32,
+    slope_up: f32,
+) -> (Relaxation, [f32; 2]) {
     if let Some(leak) = activation.leak() {
         let mut lines = piecewise::relax(leak, lo, hi, LowerSlope::Adaptive);
         if lo < 0.0 && hi > 0.0 {
@@ -130,14 +142,15 @@ pub fn relax_with(
             let above = if slope_lo > leak { slope_lo } else { leak };
             lines.slope_lo = if above < 1.0 { above } else { 1.0 };
         }
-        return lines;
+        return (lines, [0.0; 2]);
     }
     if let Some((slope, icpt)) = shape::exact_line(activation, lo, hi) {
-        return Relaxation::exact(slope, icpt);
+        return (Relaxation::exact(slope, icpt), [lo; 2]);
     }
     let curve = Curve::new(activation, lo, hi);
-    let icpt_lo = -curve.negated().upper_intercept(-slope_lo);
-    Relaxation { slope_lo, icpt_lo, slope_up, icpt_up: curve.upper_intercept(slope_up) }
+    let (icpt, below) = curve.negated().upper_intercept(-slope_lo);
+    let (icpt_up, above) = curve.upper_intercept(slope_up);
+    (Relaxation { slope_lo, icpt_lo: -icpt, slope_up, icpt_up }, [below, above])
 }
 
 /// Whether `activation` is not one line over `[lo, hi]`, so that tighter ends would help.

@@ -1,7 +1,8 @@
 //! One thread's bounds: the engine with memory of its own, reused from call to call.
 
 use certus_engine::bounds::{
-    self, Error, Method, Options, Portable, Size, Work, Workspace, argmax, forward, lower_bounds,
+    self, Error, Given, Method, Options, Portable, Size, Work, Workspace, argmax, forward,
+    lower_bounds_given,
 };
 use certus_engine::model::Model;
 use certus_engine::region::Region;
@@ -92,7 +93,24 @@ impl<'m> Runner<'m> {
         out: &mut Vec<f32>,
     ) -> Result<Work, Error> {
         out.resize(spec.count(self.model.outputs()), 0.0);
-        Ok(self.run(region, spec, options, out)?.work)
+        Ok(self.run(region, spec, options, &Given::default(), out)?.work)
+    }
+
+    /// As [`Runner::lower_bounds`] from what is given, see
+    /// [`certus_engine::bounds::lower_bounds_given`]; with the pre-activation bounds of all neurons.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn lower_bounds_given(
+        &mut self,
+        region: &Region<'_>,
+        spec: &Spec<'_>,
+        options: &Options,
+        given: &Given<'_>,
+        out: &mut Vec<f32>,
+    ) -> Result<bounds::Bounds<'_>, Error> {
+        out.resize(spec.count(self.model.outputs()), 0.0);
+        self.run(region, spec, options, given, out)
     }
 
     /// As [`Runner::lower_bounds`], with the pre-activation bounds of every layer.
@@ -107,7 +125,7 @@ impl<'m> Runner<'m> {
     ) -> Result<Report, Error> {
         let mut lower = vec![0.0; spec.count(self.model.outputs())];
         let model = self.model;
-        let found = self.run(region, spec, options, &mut lower)?;
+        let found = self.run(region, spec, options, &Given::default(), &mut lower)?;
         let mut ends = found.lo.iter().copied().zip(found.hi.iter().copied());
         let layers = model.layers().map(|layer| ends.by_ref().take(layer.rows).collect());
         let (layers, work) = (layers.collect(), found.work);
@@ -119,11 +137,12 @@ impl<'m> Runner<'m> {
         region: &Region<'_>,
         spec: &Spec<'_>,
         options: &Options,
+        given: &Given<'_>,
         out: &mut [f32],
     ) -> Result<bounds::Bounds<'_>, Error> {
         let workspace = Workspace { floats: &mut self.floats, indices: &mut self.indices };
         let Self { arith, model, .. } = self;
-        let run = || lower_bounds(arith, model, region, spec, options, workspace, out);
+        let run = || lower_bounds_given(arith, model, region, spec, options, given, workspace, out);
         // Within the pool, the many short parallel loops start without waking a thread each.
         if self.parallel { rayon::scope(|_| run()) } else { run() }
     }
