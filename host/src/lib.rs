@@ -1,5 +1,6 @@
 //! The host side of Certus: models and data in, verdicts out.
 
+pub mod alpha;
 pub mod attack;
 pub mod blob;
 pub mod cli;

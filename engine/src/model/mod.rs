@@ -127,13 +127,15 @@ impl Activation {
 
 /// A checked model: a network `x_k = sigma_k(W_k x_{k-1} + b_k)`, k = 1..m, over words in flash.
 ///
-/// Copying it copies a reference and three numbers.
+/// Copying it copies a reference and a few numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
     words: &'a [u32],
     layers: usize,
     inputs: usize,
     outputs: usize,
+    /// The last layer's activation is left out.
+    bare: bool,
 }
 
 impl<'a> Model<'a> {
@@ -149,6 +151,7 @@ impl<'a> Model<'a> {
                 layers: header.layers,
                 inputs: header.inputs,
                 outputs: header.outputs,
+                bare: false,
             }),
             Err(error) => Err(error),
         }
@@ -165,7 +168,16 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The blob itself.
+    /// The network whose outputs are the pre-activations of layer `k`; `None` past the end.
+    pub const fn up_to(&self, k: usize) -> Option<Self> {
+        if k < self.layers {
+            Some(Self { layers: k + 1, outputs: self.rows(k), bare: true, ..*self })
+        } else {
+            None
+        }
+    }
+
+    /// The blob itself, whole.
     pub const fn words(&self) -> &'a [u32] {
         self.words
     }
@@ -216,15 +228,23 @@ impl<'a> Model<'a> {
 
     /// Layer `k`, from 0; `None` past the end.
     pub fn layer(&self, k: usize) -> Option<Layer<'a>> {
-        (k < self.layers).then(|| Layer::new(self.words, k))
+        (k < self.layers).then(|| self.read(k))
+    }
+
+    fn read(self, k: usize) -> Layer<'a> {
+        let mut layer = Layer::new(self.words, k);
+        if self.bare && k + 1 == self.layers {
+            layer.activation = Activation::Identity;
+        }
+        layer
     }
 
     /// The layers, first to last.
     pub fn layers(
         &self,
     ) -> impl DoubleEndedIterator<Item = Layer<'a>> + ExactSizeIterator + use<'a> {
-        let words = self.words;
-        (0..self.layers).map(move |k| Layer::new(words, k))
+        let model = *self;
+        (0..self.layers).map(move |k| model.read(k))
     }
 }
 

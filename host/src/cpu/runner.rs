@@ -93,11 +93,12 @@ impl<'m> Runner<'m> {
         out: &mut Vec<f32>,
     ) -> Result<Work, Error> {
         out.resize(spec.count(self.model.outputs()), 0.0);
-        Ok(self.run(region, spec, options, &Given::default(), out)?.work)
+        Ok(self.run(self.model, region, spec, options, &Given::default(), out)?.work)
     }
 
     /// As [`Runner::lower_bounds`] from what is given, see
     /// [`certus_engine::bounds::lower_bounds_given`]; with the pre-activation bounds of all neurons.
+    /// `up_to`: the layer whose pre-activations the rows are functions of, instead of the outputs.
     ///
     /// # Errors
     /// The engine's.
@@ -107,10 +108,13 @@ impl<'m> Runner<'m> {
         spec: &Spec<'_>,
         options: &Options,
         given: &Given<'_>,
+        up_to: Option<usize>,
         out: &mut Vec<f32>,
     ) -> Result<bounds::Bounds<'_>, Error> {
-        out.resize(spec.count(self.model.outputs()), 0.0);
-        self.run(region, spec, options, given, out)
+        let whole = self.model;
+        let model = up_to.map_or(Some(whole), |k| whole.up_to(k)).ok_or(Error::Spec)?;
+        out.resize(spec.count(model.outputs()), 0.0);
+        self.run(model, region, spec, options, given, out)
     }
 
     /// As [`Runner::lower_bounds`], with the pre-activation bounds of every layer.
@@ -125,7 +129,7 @@ impl<'m> Runner<'m> {
     ) -> Result<Report, Error> {
         let mut lower = vec![0.0; spec.count(self.model.outputs())];
         let model = self.model;
-        let found = self.run(region, spec, options, &Given::default(), &mut lower)?;
+        let found = self.run(model, region, spec, options, &Given::default(), &mut lower)?;
         let mut ends = found.lo.iter().copied().zip(found.hi.iter().copied());
         let layers = model.layers().map(|layer| ends.by_ref().take(layer.rows).collect());
         let (layers, work) = (layers.collect(), found.work);
@@ -134,6 +138,7 @@ impl<'m> Runner<'m> {
 
     fn run(
         &mut self,
+        model: Model<'m>,
         region: &Region<'_>,
         spec: &Spec<'_>,
         options: &Options,
@@ -141,8 +146,9 @@ impl<'m> Runner<'m> {
         out: &mut [f32],
     ) -> Result<bounds::Bounds<'_>, Error> {
         let workspace = Workspace { floats: &mut self.floats, indices: &mut self.indices };
-        let Self { arith, model, .. } = self;
-        let run = || lower_bounds_given(arith, model, region, spec, options, given, workspace, out);
+        let arith = &mut self.arith;
+        let run =
+            || lower_bounds_given(arith, &model, region, spec, options, given, workspace, out);
         // Within the pool, the many short parallel loops start without waking a thread each.
         if self.parallel { rayon::scope(|_| run()) } else { run() }
     }

@@ -1,0 +1,237 @@
+//! alpha-CROWN: back-substitution with the slopes of its lines optimised for each question.
+//!
+//! Any slopes give valid lines once their intercepts are certified (`soundness.md` 4), so slopes may
+//! be searched for in any way. Here: projected Adam on each row's bound (Xu et al., "Fast and
+//! Complete", 2021), in floats, with intermediate bounds held fixed. The slopes that did best go
+//! through the engine once, and only its word counts: a search that went wrong loses tightness, never
+//! soundness.
+//!
+//! * [`tighten`]: better bounds of rows over the pre-activations of a layer.
+//! * [`margins`]: of a classifier's margins; [`ends`]: of all pre-activations, layer by layer.
+
+mod layers;
+mod lines;
+mod search;
+mod walk;
+
+use certus_engine::bounds::{Error, Given, Method, Options, Semantics, Work};
+use certus_engine::model::{Activation, Model};
+use certus_engine::region::{Norm, Region};
+use certus_engine::spec::Spec;
+
+use crate::cpu::Runner;
+use search::Search;
+
+/// How slopes are searched for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Steps of Adam.
+    pub iterations: usize,
+    /// The first step's size, as a share of the slopes' range.
+    pub rate: f32,
+    /// By what it shrinks from step to step.
+    pub decay: f32,
+    /// One set of slopes for all rows, rather than one for each.
+    pub shared: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { iterations: 20, rate: 0.5, decay: 0.98, shared: false }
+    }
+}
+
+/// The set of inputs: a ball, cut by a box if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The centre.
+    pub center: &'a [f32],
+    /// The radius.
+    pub epsilon: f64,
+    /// The norm.
+    pub norm: Norm,
+    /// The box.
+    pub clip: Option<(&'a [f32], &'a [f32])>,
+}
+
+impl<'a> Around<'a> {
+    /// For the engine.
+    pub fn region(&self) -> Region<'a> {
+        match self.clip {
+            Some((lo, hi)) => Region::ball_in_box(self.center, self.epsilon, self.norm, lo, hi),
+            None => Region::ball(self.center, self.epsilon, self.norm),
+        }
+    }
+}
+
+/// Rows over the pre-activations of a layer, and what is known of them.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    /// The layer.
+    pub layer: usize,
+    /// Coefficients, `[rows][neurons of the layer]`.
+    pub matrix: &'a [f32],
+    /// Lower bounds, one a row; they become better ones.
+    pub lower: &'a mut [f32],
+    /// A bound above this is good enough.
+    pub goal: f32,
+}
+
+/// Improves the lower bounds of some rows.
+///
+/// `rows.lower[r] <= min over the region of C_r z` for the layer's pre-activations z, as
+/// [`certus_engine::bounds::lower_bounds`] means it under `semantics`; never lower than before.
+/// `ends`: of the pre-activations of all neurons up to that layer at least, valid over the region.
+///
+/// # Errors
+/// The engine's. Memory: the live weights once more, and `rows * neurons` slopes and moments a few
+/// times. Work: two products `[rows][live] * [live][live]` a layer and iteration, and the engine's
+/// walk for each row that got better.
+pub fn tighten(
+    runner: &mut Runner<'_>,
+    around: &Around<'_>,
+    semantics: Semantics,
+    ends: (&[f32], &[f32]),
+    rows: &mut Rows<'_>,
+    settings: &Settings,
+) -> Result<Work, Error> {
+    let model = runner.model().up_to(rows.layer).ok_or(Error::Spec)?;
+    let neurons = model.neurons();
+    let known = ends.0.get(..neurons).zip(ends.1.get(..neurons)).ok_or(Error::Workspace)?;
+    let width = model.outputs();
+    let count = rows.lower.len();
+    if rows.matrix.len() != count * width {
+        return Err(Error::Spec);
+    }
+    let mut work = Work::default();
+    let open: Vec<usize> = (0..count).filter(|r| !(rows.lower[*r] > rows.goal)).collect();
+    if open.is_empty() || rows.layer == 0 {
+        return Ok(work);
+    }
+    let matrix: Vec<f32> =
+        open.iter().flat_map(|r| &rows.matrix[r * width..(r + 1) * width]).copied().collect();
+    let mut search = Search::new(&model, around, known, &matrix, settings);
+    search.run(rows.goal);
+    work.product_macs += search.macs();
+    let region = around.region();
+    let options = Options { semantics, ..Options::new(Method::Crown) };
+    let mut out = Vec::new();
+    for set in 0..search.sets() {
+        let (lower, upper) = search.slopes(set, neurons);
+        let given = Given { ends: Some(known), slopes: Some((&lower, &upper)) };
+        let asked = if settings.shared { 0..open.len() } else { set..set + 1 };
+        let some = &matrix[asked.start * width..asked.end * width];
+        let spec = Spec::Rows { matrix: some, rows: asked.len() };
+        let found = runner.lower_bounds_given(
+            &region,
+            &spec,
+            &options,
+            &given,
+            Some(rows.layer),
+            &mut out,
+        )?;
+        work += found.work;
+        for (r, bound) in asked.zip(&out) {
+            let lower = &mut rows.lower[open[r]];
+            *lower = if *bound > *lower { *bound } else { *lower };
+        }
+    }
+    Ok(work)
+}
+
+/// Improves the lower bounds of the margins of `class`, as [`Spec::Margins`] orders them, until all
+/// are above `goal`.
+///
+/// # Errors
+/// As [`tighten`].
+pub fn margins(
+    runner: &mut Runner<'_>,
+    around: &Around<'_>,
+    semantics: Semantics,
+    ends: (&[f32], &[f32]),
+    class: usize,
+    lower: &mut [f32],
+    goal: f32,
+    settings: &Settings,
+) -> Result<Work, Error> {
+    let model = *runner.model();
+    let Some(last) = final_activation(&model) else {
+        // Margins are of the outputs, not of what goes into an activation that bends them.
+        return Ok(Work::default());
+    };
+    let layer = model.depth() - 1;
+    let outputs = model.outputs();
+    let spec = Spec::Margins { class };
+    let own = usize::from(last == Activation::Relu);
+    let count = spec.count(outputs);
+    if lower.len() != count {
+        return Err(Error::Spec);
+    }
+    // The row after the last margin is the class's own output, which must be positive too where
+    // outputs are cut off at 0.
+    let matrix: Vec<f32> = (0..count + own)
+        .flat_map(|r| (0..outputs).map(move |j| spec.coefficient(r, j, outputs)))
+        .collect();
+    let mut found = lower.to_vec();
+    found.resize(count + own, f32::NEG_INFINITY);
+    let mut rows = Rows { layer, matrix: &matrix, lower: &mut found, goal };
+    let work = tighten(runner, around, semantics, ends, &mut rows, settings)?;
+    let most = if own == 1 { found[count] } else { f32::INFINITY };
+    for (lower, found) in lower.iter_mut().zip(&found) {
+        let bound = if *found < most { *found } else { most };
+        *lower = if bound > *lower { bound } else { *lower };
+    }
+    Ok(work)
+}
+
+/// The last layer's activation if margins can be bounded before it.
+fn final_activation(model: &Model<'_>) -> Option<Activation> {
+    let layer = model.layer(model.depth() - 1)?;
+    let plain = layer.activation == Activation::Identity
+        || layer.activation == Activation::Relu && layer.through == 0;
+    plain.then_some(layer.activation)
+}
+
+/// Improves the ends of all pre-activations that are not settled, layer by layer, each by slopes of
+/// its own.
+///
+/// # Errors
+/// As [`tighten`]; the memory is that of two rows for each such neuron of a layer.
+pub fn ends(
+    runner: &mut Runner<'_>,
+    around: &Around<'_>,
+    semantics: Semantics,
+    (lo, hi): (&mut [f32], &mut [f32]),
+    settings: &Settings,
+) -> Result<Work, Error> {
+    let model = *runner.model();
+    let mut work = Work::default();
+    let mut from = model.rows(0);
+    for (k, layer) in model.layers().enumerate().skip(1) {
+        if layer.activation != Activation::Identity {
+            let unstable: Vec<usize> = (0..layer.rows)
+                .filter(|i| {
+                    let activation = layer.activation_of(*i);
+                    certus_engine::relax::is_unstable(activation, lo[from + i], hi[from + i])
+                })
+                .collect();
+            let mut matrix = vec![0.0; 2 * unstable.len() * layer.rows];
+            let mut lower = Vec::with_capacity(2 * unstable.len());
+            for (r, i) in unstable.iter().enumerate() {
+                matrix[2 * r * layer.rows + i] = 1.0;
+                matrix[(2 * r + 1) * layer.rows + i] = -1.0;
+                lower.extend([lo[from + i], -hi[from + i]]);
+            }
+            // An end that has reached 0 settles a ReLU; others can always be better.
+            let two_lines = layer.leak().is_some();
+            let goal = if two_lines { 0.0 } else { f32::INFINITY };
+            let mut rows = Rows { layer: k, matrix: &matrix, lower: &mut lower, goal };
+            work += tighten(runner, around, semantics, (&*lo, &*hi), &mut rows, settings)?;
+            for (i, ends) in unstable.iter().zip(lower.chunks_exact(2)) {
+                (lo[from + i], hi[from + i]) = (ends[0], -ends[1]);
+            }
+        }
+        from += layer.rows;
+    }
+    Ok(work)
+}

@@ -1,0 +1,91 @@
+//! The walks of a search in floats: rows back to the inputs, points forward through the lines.
+
+use certus_engine::region::Norm;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView1, ArrayViewMut1};
+
+use super::Around;
+use super::layers::Live;
+use super::lines::Lines;
+
+/// Replaces the activations of a row by their lines, in place; gives what the intercepts add.
+pub(super) fn relax(row: &mut [f32], lines: &Lines, set: usize) -> f32 {
+    let at = set * row.len();
+    let mut constant = 0.0;
+    for (i, a) in row.iter_mut().enumerate() {
+        let side = if *a > 0.0 { &lines.lower } else { &lines.upper };
+        constant += *a * side.icpt[at + i];
+        *a *= side.slope[at + i];
+    }
+    constant
+}
+
+/// Activations at pre-activations `z` by the lines that a row with coefficients `a` takes.
+pub(super) fn apply(z: &mut [f32], a: &[f32], lines: &Lines, set: usize) {
+    let at = set * z.len();
+    for (i, (z, a)) in z.iter_mut().zip(a).enumerate() {
+        let side = if *a > 0.0 { &lines.lower } else { &lines.upper };
+        *z = side.slope[at + i] * *z + side.icpt[at + i];
+    }
+}
+
+/// `rows * weights`, and what the biases add to each row.
+pub(super) fn back(rows: &Array2<f32>, layer: &Live, constants: &mut [f32]) -> Array2<f32> {
+    let mut out = Array2::zeros((rows.nrows(), layer.weights.ncols()));
+    general_mat_mul(1.0, rows, &layer.weights, 0.0, &mut out);
+    let bias = ArrayView1::from(&layer.bias);
+    for (row, constant) in rows.rows().into_iter().zip(constants) {
+        *constant += row.dot(&bias);
+    }
+    out
+}
+
+/// Pre-activations of points, one a row.
+pub(super) fn forth(points: &Array2<f32>, layer: &Live) -> Array2<f32> {
+    let mut out = Array2::zeros((points.nrows(), layer.bias.len()));
+    let bias = ArrayView1::from(&layer.bias);
+    out.rows_mut().into_iter().for_each(|mut row| row.assign(&bias));
+    general_mat_mul(1.0, points, &layer.weights.t(), 1.0, &mut out);
+    out
+}
+
+/// Where a row is least over the ball, into `point`; within the box as far as cutting goes.
+pub(super) fn least(
+    around: &Around<'_>,
+    row: ArrayView1<'_, f32>,
+    mut point: ArrayViewMut1<'_, f32>,
+) {
+    let epsilon = around.epsilon as f32;
+    // The ball's point by Hoelder's inequality: all in the steepest coordinate for l1, the same in
+    // each for linf, in between |a|^(q-1) with q dual to p.
+    let steepest = row.iter().fold(0.0f32, |m, a| m.max(a.abs()));
+    let way = |a: f32| if steepest > 0.0 { a.abs() / steepest } else { 0.0 };
+    let power = match around.norm {
+        Norm::Linf => Some(0.0),
+        Norm::L2 => Some(1.0),
+        Norm::L1 => None,
+        Norm::Lp(p) => Some(1.0 / (p.get() - 1.0)),
+    };
+    let share = |a: f32| match power {
+        Some(power) if a != 0.0 => way(a).powf(power),
+        Some(_) => 0.0,
+        None => f32::from(u8::from(way(a) == 1.0)),
+    };
+    let length = match around.norm {
+        Norm::Linf => 1.0,
+        Norm::L1 => row.iter().map(|a| share(*a)).sum::<f32>(),
+        Norm::L2 => row.iter().map(|a| share(*a).powi(2)).sum::<f32>().sqrt(),
+        Norm::Lp(p) => {
+            let p = p.get();
+            row.iter().map(|a| share(*a).powf(p)).sum::<f32>().powf(1.0 / p)
+        }
+    };
+    let scale = if length > 0.0 { epsilon / length } else { 0.0 };
+    for (j, (point, a)) in point.iter_mut().zip(row).enumerate() {
+        let x = around.center[j] - scale * share(*a) * a.signum();
+        *point = match around.clip {
+            Some((lo, hi)) => x.max(lo[j]).min(hi[j]),
+            None => x,
+        };
+    }
+}
