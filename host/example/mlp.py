@@ -1,10 +1,25 @@
-"""A ReLU multilayer perceptron in numpy: forward, backward, losses, Adam, PGD.
+"""A multilayer perceptron in numpy: forward, backward, losses, Adam, PGD.
 
 A network is a list of layers [W, b] with W of shape [out, in] and b of shape [out],
-all float32. A batch is a float32 matrix with one sample a row.
+all float32; `hidden` names the activation between them, a key of HIDDEN. A batch is
+a float32 matrix with one sample a row.
 """
 
 import numpy as np
+
+
+def sigmoid(z):
+    """1 / (1 + exp(-z)), which does not overflow."""
+    return np.float32(0.5) * np.tanh(np.float32(0.5) * z) + np.float32(0.5)
+
+
+# Each activation, and its slope as a function of its value.
+HIDDEN = {
+    "relu": (lambda z: np.maximum(z, 0), lambda a: a > 0),
+    "tanh": (np.tanh, lambda a: 1 - a * a),
+    "sigmoid": (sigmoid, lambda a: a * (1 - a)),
+    "atan": (np.arctan, lambda a: np.cos(a) ** 2),
+}
 
 
 def parse_shape(text):
@@ -27,51 +42,61 @@ def he_init(widths, rng):
     ]
 
 
-def glorot_init(widths, rng):
-    """Weights uniform with variance 2 / (fan-in + fan-out), biases zero."""
+def glorot_init(widths, rng, gain=1):
+    """Weights uniform with variance gain^2 2 / (fan-in + fan-out), biases zero."""
     layers = []
     for m, n in zip(widths, widths[1:]):
-        most = np.sqrt(6 / (m + n))
+        most = gain * np.sqrt(6 / (m + n))
         layers.append([rng.uniform(-most, most, (n, m)).astype(np.float32),
                        np.zeros(n, np.float32)])
     return layers
 
 
-def forward(layers, x):
+def init(widths, rng, hidden):
+    """He's weights for ReLU, Glorot's for the others; a sigmoid's slope is 1/4 at 0."""
+    if hidden == "relu":
+        return he_init(widths, rng)
+    return glorot_init(widths, rng, 4 if hidden == "sigmoid" else 1)
+
+
+def forward(layers, x, hidden="relu"):
     """The input of every layer, then the output: a list of len(layers) + 1 matrices."""
+    value, _ = HIDDEN[hidden]
     acts = [x]
     for k, (w, b) in enumerate(layers, 1):
         z = acts[-1] @ w.T + b
-        acts.append(z if k == len(layers) else np.maximum(z, 0))
+        acts.append(z if k == len(layers) else value(z))
     return acts
 
 
-def predict(layers, x):
+def predict(layers, x, hidden="relu"):
     """The output alone."""
-    return forward(layers, x)[-1]
+    return forward(layers, x, hidden)[-1]
 
 
-def accuracy(layers, x, y):
+def accuracy(layers, x, y, hidden="relu"):
     """Share of rows whose largest output is the label."""
-    return float((predict(layers, x).argmax(1) == y).mean())
+    return float((predict(layers, x, hidden).argmax(1) == y).mean())
 
 
-def backward(layers, acts, grad):
+def backward(layers, acts, grad, hidden="relu"):
     """From d loss / d output, the pairs [dW, db] of every layer."""
+    _, slope = HIDDEN[hidden]
     grads = []
     for k in range(len(layers) - 1, -1, -1):
         grads.append([grad.T @ acts[k], grad.sum(0)])
         if k:
-            grad = (grad @ layers[k][0]) * (acts[k] > 0)
+            grad = (grad @ layers[k][0]) * slope(acts[k])
     return grads[::-1]
 
 
-def input_gradient(layers, acts, grad):
+def input_gradient(layers, acts, grad, hidden="relu"):
     """From d loss / d output, d loss / d x."""
+    _, slope = HIDDEN[hidden]
     for k in range(len(layers) - 1, -1, -1):
         grad = grad @ layers[k][0]
         if k:
-            grad *= acts[k] > 0
+            grad *= slope(acts[k])
     return grad
 
 
@@ -88,14 +113,15 @@ def square_gradient(out, target):
     return (out - target) / np.float32(len(out))
 
 
-def pgd(layers, x, y, eps, steps, rng):
+def pgd(layers, x, y, eps, steps, rng, hidden="relu"):
     """Samples in the linf ball of radius eps about x, and in [0, 1], of high loss."""
     low, high = np.maximum(x - eps, 0), np.minimum(x + eps, 1)
     adv = x + rng.uniform(-eps, eps, x.shape).astype(np.float32)
     adv = np.clip(adv, low, high)
     for _ in range(steps):
-        acts = forward(layers, adv)
-        grad = input_gradient(layers, acts, cross_entropy_gradient(acts[-1], y))
+        acts = forward(layers, adv, hidden)
+        grad = cross_entropy_gradient(acts[-1], y)
+        grad = input_gradient(layers, acts, grad, hidden)
         adv = np.clip(adv + np.float32(2.5 * eps / steps) * np.sign(grad), low, high)
     return adv
 
@@ -124,7 +150,7 @@ class Adam:
 
 
 def train(layers, x, target, gradient, rng, *, epochs, batch, rate, decay=0.0,
-          anneal=True, perturb=None, each_epoch=None):
+          anneal=True, perturb=None, each_epoch=None, hidden="relu"):
     """Minimise a loss by Adam; `anneal`: the step size falls to zero along half a cosine.
 
     gradient(out, target): d loss / d out. perturb(layers, x, target, epoch): the
@@ -140,8 +166,9 @@ def train(layers, x, target, gradient, rng, *, epochs, batch, rate, decay=0.0,
             xs, ts = x[rows], target[rows]
             if perturb:
                 xs = perturb(layers, xs, ts, epoch)
-            acts = forward(layers, xs)
-            adam.step(backward(layers, acts, gradient(acts[-1], ts)), step_size)
+            acts = forward(layers, xs, hidden)
+            grads = backward(layers, acts, gradient(acts[-1], ts), hidden)
+            adam.step(grads, step_size)
         if each_epoch:
             each_epoch(epoch)
     return layers

@@ -1,4 +1,4 @@
-"""Write a ReLU multilayer perceptron as ONNX, without the onnx package.
+"""Write a multilayer perceptron as ONNX, without the onnx package.
 
 Only what such a file needs of protobuf is here: varints, and fields that carry a
 length. Field numbers are those of onnx.proto; the names beside them are its names.
@@ -46,10 +46,11 @@ def node(op, inputs, output, attributes=b""):
     return head + field(2, output) + field(3, output) + field(4, op) + attributes
 
 
-def mlp(layers, output):
+def mlp(layers, output, hidden="relu"):
     """ModelProto of x -> Gemm -> Relu -> ... -> Gemm -> `output`.
 
     layers: pairs (W, b) with W of shape [out, in] and b of shape [out].
+    hidden: relu, tanh, sigmoid or atan, the operator between them.
     """
     trans_b = field(5, field(1, "transB") + field(3, 1) + field(20, INT))
     nodes, weights, last = b"", b"", "x"
@@ -60,7 +61,7 @@ def mlp(layers, output):
         weights += field(5, tensor(f"W{k}", w)) + field(5, tensor(f"b{k}", b))
         if not end:
             last = f"a{k}"
-            nodes += field(1, node("Relu", [z], last))
+            nodes += field(1, node(hidden.capitalize(), [z], last))
     ends = field(11, value_info("x", layers[0][0].shape[1]))
     ends += field(12, value_info(output, layers[-1][0].shape[0]))
     graph = nodes + field(2, "mlp") + weights + ends
@@ -68,7 +69,7 @@ def mlp(layers, output):
     return field(1, IR_VERSION) + field(7, graph) + field(8, opset)
 
 
-def save(path, layers, output):
+def save(path, layers, output, hidden="relu"):
     """Write `layers` to `path`; return the number of bytes."""
     with open(path, "wb") as file:
-        return file.write(mlp(layers, output))
+        return file.write(mlp(layers, output, hidden))

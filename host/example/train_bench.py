@@ -6,6 +6,8 @@
     python train_bench.py --shape 784-1024x3-10 --data images.gz --labels labels.gz \\
         --out mnist.onnx --samples mnist.npz
     python train_bench.py --task robot --out robot.onnx --samples robot.npz
+    python train_bench.py --shape 784-1024x2-10 --activation tanh --data images.gz \\
+        --labels labels.gz --held 2000 --out tanh.onnx --samples tanh.npz
 
 Images are read from CIFAR-10 binary records, or from IDX files where --labels is
 given, and scaled to [0, 1] by 1/255 with no other shift. The samples, 32 inputs X
@@ -82,11 +84,13 @@ def main():
     )
     add = parser.add_argument
     add("--task", choices=["images", "robot"], default="images")
+    add("--activation", choices=list(mlp.HIDDEN), default="relu")
     add("--shape", help="widths, as 3072-1024x6-10 (robot: 12-64-64-4)")
     add("--data", help="CIFAR-10 binary records or IDX images, gzip or plain")
     add("--labels", help="IDX labels")
     add("--out", required=True, help="the network, .onnx")
     add("--samples", required=True, help="32 inputs and labels, .npz")
+    add("--held", type=int, help="hold out the last HELD inputs, not a random tenth")
     add("--seed", type=int, default=1)
     add("--epochs", type=int, default=40)
     add("--batch", type=int, default=50)
@@ -95,7 +99,7 @@ def main():
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
 
-    images = args.task == "images"
+    images, hidden = args.task == "images", args.activation
     if images:
         if not (args.data and args.shape):
             parser.error("--task images needs --data and --shape")
@@ -111,29 +115,33 @@ def main():
         parser.error(f"--shape {args.shape}: data has {x.shape[1]} inputs and "
                      f"{outputs} outputs")
 
-    fit, held = np.split(rng.permutation(len(x)), [len(x) - len(x) // 10])
+    if args.held is None:
+        fit, held = np.split(rng.permutation(len(x)), [len(x) - len(x) // 10])
+    else:
+        fit, held = np.split(np.arange(len(x)), [len(x) - args.held])
     start = time.perf_counter()
 
     def show(epoch):
         if (epoch + 1) % 5 == 0 or epoch + 1 == args.epochs:
             seconds = time.perf_counter() - start
             print(f"epoch {epoch + 1}: accuracy "
-                  f"{mlp.accuracy(layers, x[fit], y[fit]):.3f} of {len(fit)} training, "
-                  f"{mlp.accuracy(layers, x[held], y[held]):.3f} of {len(held)} "
+                  f"{mlp.accuracy(layers, x[fit], y[fit], hidden):.3f} of {len(fit)} training, "
+                  f"{mlp.accuracy(layers, x[held], y[held], hidden):.3f} of {len(held)} "
                   f"held out, {seconds:.0f} s", flush=True)
 
-    layers = mlp.he_init(widths, rng)
+    layers = mlp.init(widths, rng, hidden)
     mlp.train(layers, x[fit], target[fit], gradient, rng, epochs=args.epochs,
               batch=args.batch, rate=args.rate or rate, decay=args.decay,
-              each_epoch=show)
+              each_epoch=show, hidden=hidden)
     if not images:
-        error = mlp.predict(layers, x[held]) - target[held]
+        error = mlp.predict(layers, x[held], hidden) - target[held]
         print(f"held-out rms error {np.sqrt((error**2).mean()):.4f}")
 
     rows = np.concatenate([held, fit[:1000]])
-    rows = rows[mlp.predict(layers, x[rows]).argmax(1) == y[rows]][:32]
+    rows = rows[mlp.predict(layers, x[rows], hidden).argmax(1) == y[rows]][:32]
     print(f"samples: {np.isin(rows, held).sum()} of {len(rows)} held out")
-    size = onnx_writer.save(args.out, layers, "logits" if images else "command")
+    size = onnx_writer.save(args.out, layers, "logits" if images else "command",
+                           hidden)
     np.savez(args.samples, X=x[rows], y=y[rows])
     print(f"{args.out}: {size} bytes")
 

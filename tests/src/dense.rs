@@ -1,5 +1,6 @@
 //! Bounds of ReLU networks as the papers write them: dense, in f64, nothing saved, nothing rounded
-//! outward. A reference for what bounds should come out, not a proof of anything.
+//! outward. A reference for what bounds should come out, not a proof of anything. Searches go
+//! through smooth activations too.
 
 mod search;
 
@@ -12,16 +13,28 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip, concatenate};
 /// Pre-activation ends of a layer.
 pub type Ends = (Array1<f64>, Array1<f64>);
 
-/// A ReLU network in f64.
+/// A network in f64.
 pub struct Dense {
     layers: Vec<DenseLayer>,
 }
 
-/// `W`, `b` and whether a ReLU follows.
+/// `W`, `b` and what follows: a ReLU, another activation, or nothing.
 struct DenseLayer {
     weights: Array2<f64>,
     bias: Array1<f64>,
     relu: bool,
+    smooth: Option<Smooth>,
+}
+
+/// An activation through which a search goes, but no bounds do.
+#[derive(Clone, Copy)]
+struct Smooth {
+    value: fn(f64) -> f64,
+    slope: fn(f64) -> f64,
+}
+
+impl Smooth {
+    const TANH: Self = Self { value: f64::tanh, slope: |z| 1.0 - z.tanh().powi(2) };
 }
 
 /// A ball of inputs, for the maximum norm optionally cut by a box that is the same in every
@@ -117,16 +130,17 @@ impl Dense {
     /// The stored network, its f32 weights exactly.
     ///
     /// # Panics
-    /// If an activation is neither ReLU nor the identity.
+    /// If an activation is neither ReLU, tanh nor the identity.
     pub fn new(network: &Network) -> Self {
         let exact = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let layers = network.layers.iter().map(|layer| DenseLayer {
             weights: Array2::from_shape_vec((layer.rows, layer.cols), exact(&layer.weights))
                 .expect("a weight for every place"),
             bias: exact(&layer.bias).into(),
-            relu: match layer.activation {
-                Activation::Identity => false,
-                Activation::Relu => true,
+            relu: layer.activation == Activation::Relu,
+            smooth: match layer.activation {
+                Activation::Identity | Activation::Relu => None,
+                Activation::Tanh => Some(Smooth::TANH),
                 other => panic!("{other:?}: dense bounds know ReLU only"),
             },
         });
@@ -139,7 +153,11 @@ impl Dense {
     }
 
     /// Lower bounds of `spec f(x)` over the ball.
+    ///
+    /// # Panics
+    /// If an activation is neither ReLU nor the identity.
     pub fn bounds(&self, ball: &Ball, spec: &Array2<f64>, how: How) -> Bounds {
+        assert!(self.layers.iter().all(|layer| layer.smooth.is_none()), "ReLU only");
         let walks = matches!(how.method, Method::Crown | Method::FastLin);
         let (mut lines, mut layers, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
         for (k, layer) in self.layers.iter().enumerate() {

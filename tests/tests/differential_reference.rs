@@ -16,9 +16,9 @@ use certus_tests::outside::{self, Reference, entry};
 use ndarray::{Array1, Array2, ArrayD};
 use rayon::prelude::*;
 
-/// Nets and how many of their samples are taken; the last two take minutes. `robot_tanh` is no
-/// ReLU net.
-const NETS: [(&str, usize); 5] = [
+/// Nets and how many of their samples are taken; the last two take minutes.
+const NETS: [(&str, usize); 6] = [
+    (TANH, 32),
     ("acas_shape", 32),
     ("mnist_784_500_10", 12),
     ("mnist_784_200_100_50_10", 12),
@@ -28,6 +28,10 @@ const NETS: [(&str, usize); 5] = [
 
 const METHODS: [(&str, Method); 3] =
     [("CROWN", Method::Crown), ("CROWN-IBP", Method::CrownIbp), ("IBP", Method::Ibp)];
+
+/// The net with another activation than ReLU. The textbook does not bound it; the reference looks
+/// its tangents up in tables, which costs less than [`MOST`].
+const TANH: &str = "robot_tanh";
 
 /// Percent of its scale by which a bound may be looser.
 const MOST: f64 = 0.1;
@@ -108,7 +112,7 @@ fn summary(x: &[f64]) -> (f64, f64) {
 fn dense_f64_agrees_with_the_reference() {
     let test = "dense_f64_agrees_with_the_reference";
     println!("largest difference over the scale: bounds by method, pre-activations (CROWN, IBP)");
-    for case in cases(test) {
+    for case in cases(test).into_iter().filter(|case| case.name != TANH) {
         let dense = Dense::new(&case.network);
         // What is compared is the textbook code: a few samples of the large nets do.
         let samples = case.samples.min(if case.name.contains("1024") { 2 } else { 12 });

@@ -16,7 +16,11 @@ impl Dense {
         let (mut x, mut pre) = (x.clone(), Vec::new());
         for layer in &self.layers {
             let z = x.dot(&layer.weights.t()) + &layer.bias;
-            x = if layer.relu { z.mapv(|z| z.max(0.0)) } else { z.clone() };
+            x = match layer.smooth {
+                Some(smooth) => z.mapv(smooth.value),
+                None if layer.relu => z.mapv(|z| z.max(0.0)),
+                None => z.clone(),
+            };
             pre.push(z);
         }
         (x, pre)
@@ -26,7 +30,9 @@ impl Dense {
     fn gradient(&self, pre: &[Array2<f64>], rows: &Array2<f64>) -> Array2<f64> {
         let mut g = rows.clone();
         for (layer, z) in self.layers.iter().zip(pre).rev() {
-            if layer.relu {
+            if let Some(smooth) = layer.smooth {
+                Zip::from(&mut g).and(z).for_each(|g, z| *g *= (smooth.slope)(*z));
+            } else if layer.relu {
                 Zip::from(&mut g).and(z).for_each(|g, z| *g *= f64::from(u8::from(*z > 0.0)));
             }
             g = g.dot(&layer.weights);
