@@ -77,7 +77,7 @@ pub fn pass(net: &Network, x: &[f32], order: Order) -> (Vec<f32>, Vec<f32>) {
     for layer in &net.layers {
         let rows = layer.weights.chunks(layer.cols).zip(&layer.bias);
         let z: Vec<f32> = rows.map(|(w, b)| order.affine(w, *b, &x)).collect();
-        x = z.iter().map(|z| layer.activation.apply(*z)).collect();
+        x = z.iter().enumerate().map(|(i, z)| layer.activation_of(i).apply(*z)).collect();
         if order == Order::Flushing {
             x.iter_mut().for_each(|x| *x = flush(*x));
         }

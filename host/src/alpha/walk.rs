@@ -56,25 +56,20 @@ pub(super) fn least(
     mut point: ArrayViewMut1<'_, f32>,
 ) {
     let epsilon = around.epsilon as f32;
-    // The ball's point by Hoelder's inequality: all in the steepest coordinate for l1, the same in
-    // each for linf, in between |a|^(q-1) with q dual to p.
     let steepest = row.iter().fold(0.0f32, |m, a| m.max(a.abs()));
-    let way = |a: f32| if steepest > 0.0 { a.abs() / steepest } else { 0.0 };
-    let power = match around.norm {
-        Norm::Linf => Some(0.0),
-        Norm::L2 => Some(1.0),
-        Norm::L1 => None,
-        Norm::Lp(p) => Some(1.0 / (p.get() - 1.0)),
-    };
-    let share = |a: f32| match power {
-        Some(power) if a != 0.0 => way(a).powf(power),
-        Some(_) => 0.0,
-        None => f32::from(u8::from(way(a) == 1.0)),
+    // By Hoelder's inequality: as far in each coordinate for linf, along the row for l2, all in the
+    // steepest one for l1, and in between by |a|^(q-1), q dual to p.
+    let share = |a: f32| match around.norm {
+        _ if steepest == 0.0 => 0.0,
+        Norm::Linf => f32::from(u8::from(a != 0.0)),
+        Norm::L2 => a.abs() / steepest,
+        Norm::L1 => f32::from(u8::from(a.abs() == steepest)),
+        Norm::Lp(p) => (a.abs() / steepest).powf(1.0 / (p.get() - 1.0)),
     };
     let length = match around.norm {
         Norm::Linf => 1.0,
-        Norm::L1 => row.iter().map(|a| share(*a)).sum::<f32>(),
         Norm::L2 => row.iter().map(|a| share(*a).powi(2)).sum::<f32>().sqrt(),
+        Norm::L1 => row.iter().map(|a| share(*a)).sum::<f32>(),
         Norm::Lp(p) => {
             let p = p.get();
             row.iter().map(|a| share(*a).powf(p)).sum::<f32>().powf(1.0 / p)
@@ -82,7 +77,7 @@ pub(super) fn least(
     };
     let scale = if length > 0.0 { epsilon / length } else { 0.0 };
     for (j, (point, a)) in point.iter_mut().zip(row).enumerate() {
-        let x = around.center[j] - scale * share(*a) * a.signum();
+        let x = around.center[j] - (scale * share(*a)).copysign(*a);
         *point = match around.clip {
             Some((lo, hi)) => x.max(lo[j]).min(hi[j]),
             None => x,
