@@ -12,5 +12,6 @@ pub mod import;
 pub mod network;
 pub mod question;
 pub mod radius;
+pub mod relaxed;
 pub mod report;
 pub mod run;

@@ -11,6 +11,7 @@ use certus_engine::spec::Spec;
 use crate::cpu::Runner;
 use crate::geometry::{DecisionBoundary, Norms, search};
 use crate::radius::{Found, Search};
+use crate::relaxed::{fast_lip, quad};
 use crate::report::{Record, Verdict};
 
 /// A method with the name it has on the command line.
@@ -34,6 +35,10 @@ pub enum How {
     /// The decision-boundary certificate of the question: a radius at once. It takes no heed of a
     /// box, and so holds within any.
     DecisionBoundary,
+    /// CROWN-Quad over the ball.
+    Quad,
+    /// Fast-Lip over the ball.
+    FastLip,
 }
 
 /// The question about a classifier that is put to every sample: does the class stay the same in a
@@ -282,7 +287,7 @@ impl<'a> Prover<'a> {
         self.margin = None;
         for stage in &self.question.stages {
             let radius = match stage.how {
-                How::Bounds(_) => None,
+                How::Bounds(_) | How::Quad | How::FastLip => None,
                 How::Simplex(semantics) => Some(self.simplex(runner, semantics, answer).into()),
                 How::DecisionBoundary => Some(self.decision_boundary()),
                 // A little beyond, so that the radius asked for can be reached.
@@ -290,21 +295,31 @@ impl<'a> Prover<'a> {
                     Some(self.search(runner, regions, 1.01 * epsilon, answer).radius)
                 }
             };
-            let options = match (radius, &stage.how) {
-                (None, How::Bounds(options)) => options,
+            match radius {
+                None => {}
                 // These certify an open ball.
-                (Some(radius), _) if epsilon < radius => {
+                Some(radius) if epsilon < radius => {
                     answer.record.method = stage.name.to_owned();
                     answer.refused = None;
                     return true;
                 }
-                _ => continue,
-            };
+                Some(_) => continue,
+            }
             let region = match &self.clip {
                 Some((lo, hi)) => Region::ball_in_box(self.x, epsilon, self.question.norm, lo, hi),
                 None => Region::ball(self.x, epsilon, self.question.norm),
             };
-            match runner.lower_bounds(&region, &spec, options, &mut self.bounds) {
+            let bounds = &mut self.bounds;
+            let done = match &stage.how {
+                How::Bounds(options) => runner.lower_bounds(&region, &spec, options, bounds),
+                How::Quad => {
+                    let effort = quad::Effort { enough: 0.0, ..quad::Effort::default() };
+                    quad::lower_bounds(runner, &region, &spec, &effort, bounds)
+                }
+                How::FastLip => fast_lip::lower_bounds(runner, &region, &spec, bounds),
+                How::Simplex(_) | How::Search(_) | How::DecisionBoundary => continue,
+            };
+            match done {
                 Ok(work) => answer.work += work,
                 // A later stage's tighter bounds may stay within range.
                 Err(error) => {

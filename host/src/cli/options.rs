@@ -23,6 +23,10 @@ pub enum MethodArg {
     FastLin,
     /// Back-substitution with the tighter lower slope of each neuron
     Crown,
+    /// CROWN with the slopes that a convex quadratic program finds, of networks with one hidden layer
+    CrownQuad,
+    /// Bounds of the local Lipschitz constants, for comparison
+    FastLip,
     /// Distance to the nearest face of the sample's linear region
     Simplex,
     /// Distance over neighbouring linear regions, up to --regions of them
@@ -160,6 +164,8 @@ impl MethodArgs {
             MethodArg::CrownIbp => vec![stage("crown-ibp", Method::CrownIbp)],
             MethodArg::FastLin => vec![stage("fast-lin", Method::FastLin)],
             MethodArg::Crown => vec![stage("crown", Method::Crown)],
+            MethodArg::CrownQuad => vec![Stage { name: "crown-quad", how: How::Quad }],
+            MethodArg::FastLip => vec![Stage { name: "fast-lip", how: How::FastLip }],
             MethodArg::Simplex => {
                 vec![Stage { name: "simplex", how: How::Simplex(self.semantics()) }]
             }
@@ -177,9 +183,13 @@ impl MethodArgs {
     /// # Errors
     /// A method that does not know the semantics asked for.
     pub fn plan(&self) -> Result<Plan> {
-        let real_only =
-            matches!(self.method, MethodArg::RegionSearch | MethodArg::DecisionBoundary);
-        if real_only && self.semantics == SemanticsArg::Deployed {
+        let real_only = [
+            MethodArg::CrownQuad,
+            MethodArg::FastLip,
+            MethodArg::RegionSearch,
+            MethodArg::DecisionBoundary,
+        ];
+        if real_only.contains(&self.method) && self.semantics == SemanticsArg::Deployed {
             let method = name(self.method);
             let message = format!("--method {method} proves facts about real semantics only");
             return Err(Error::Usage(message));

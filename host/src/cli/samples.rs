@@ -21,6 +21,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::geometry::{DecisionBoundary, Norms, check_two_lines, search};
 use crate::question::{Answer, How, Question};
+use crate::relaxed::{fast_lip, quad};
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
 
@@ -99,6 +100,13 @@ impl<'a> Setup<'a> {
         if model.outputs() < 2 {
             let message = "1 output, expected a classifier with at least 2 (see certus bounds)";
             return Err(Error::input(&args.model, "output", message));
+        }
+        for stage in &plan.stages {
+            match stage.how {
+                How::Quad => quad::check(&model)?,
+                How::FastLip => fast_lip::check(&model)?,
+                _ => {}
+            }
         }
         let set = args.data.read(model.inputs(), model.outputs())?;
         let rows = args.data.range.parse::<Range>()?.of(set.rows)?;

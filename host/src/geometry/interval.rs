@@ -8,7 +8,7 @@ use std::ops::{Add, Mul, Neg, Sub};
 
 /// All reals from `lo` to `hi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Interval {
+pub(crate) struct Interval {
     /// The lower end.
     pub lo: f64,
     /// The upper end.
@@ -81,28 +81,28 @@ impl Mul for Interval {
 }
 
 /// `a + b`, rounded up.
-pub(super) fn add_up(a: f64, b: f64) -> f64 {
+pub(crate) fn add_up(a: f64, b: f64) -> f64 {
     (a + b).next_up()
 }
 
 /// `a * b`, rounded up; 0 where a factor is.
-pub(super) fn mul_up(a: f64, b: f64) -> f64 {
+pub(crate) fn mul_up(a: f64, b: f64) -> f64 {
     if a == 0.0 || b == 0.0 { a * b } else { (a * b).next_up() }
 }
 
 /// `a / b`, rounded down, for `a >= 0` and `b > 0`; not negative.
-pub(super) fn div_down(a: f64, b: f64) -> f64 {
+pub(crate) fn div_down(a: f64, b: f64) -> f64 {
     let quotient = (a / b).next_down();
     if quotient < 0.0 { 0.0 } else { quotient }
 }
 
 /// The square root of `x >= 0`, rounded up; 0 of 0.
-pub(super) fn sqrt_up(x: f64) -> f64 {
+pub(crate) fn sqrt_up(x: f64) -> f64 {
     if x == 0.0 { x } else { x.sqrt().next_up() }
 }
 
 /// The Euclidean norm, rounded up; 0 exactly if every entry is.
-pub(super) fn norm_up(entries: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn norm_up(entries: impl Iterator<Item = f64>) -> f64 {
     sqrt_up(entries.filter(|x| *x != 0.0).fold(0.0, |sum, x| add_up(sum, mul_up(x, x))))
 }
 

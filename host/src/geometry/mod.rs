@@ -10,7 +10,7 @@
 mod decision_boundary;
 mod exact;
 mod forms;
-mod interval;
+pub(crate) mod interval;
 mod norms;
 pub mod polygon;
 mod regions;

@@ -7,6 +7,7 @@ mod decision_boundary;
 mod models;
 mod options;
 mod plot;
+mod relaxed;
 mod results;
 mod runs;
 mod simplex;

@@ -1,0 +1,90 @@
+//! `--method crown-quad` and `--method fast-lip`.
+
+use std::path::Path;
+
+use super::{Folder, blob, certus, example, larger, layer, lines, npy, refusal, refused, stdout};
+
+const METHODS: [&str; 2] = ["crown-quad", "fast-lip"];
+
+#[test]
+fn radii_and_verdicts_agree() {
+    let folder = Folder::new();
+    let model = folder.file("m.certus", larger());
+    // The first unit stays on, so the margin is x_1 - relu(x_2). Fast-Lip has slopes up to (1, 1): up
+    // to rounding exact, the classes draw level where both are 0.625. Over a radius e the chord of
+    // the second leaves CROWN 7/8 - e/2 in the middle and the slopes 1 and (1/4 + e)/2e.
+    let data = folder.file("d.npy", npy("(1, 2)", &[1.0, 0.25]));
+    for (norm, radii) in
+        [("l2", [0.5, 0.75 * 0.5f64.sqrt()]), ("linf", [0.375; 2]), ("l1", [1.75 / 3.0, 0.75])]
+    {
+        for (method, expected) in METHODS.into_iter().zip(radii) {
+            let more = ["--method", method, "--norm", norm, "--tolerance", "1e-4"];
+            let base = ["radius", &model, "--data", &data, "--format", "jsonl"];
+            let found = lines(&stdout(&certus(&[&base[..], &more].concat()), 0)).remove(0);
+            assert_eq!(found["method"], method);
+            let radius = found["radius"].as_f64().unwrap();
+            assert!(radius <= expected && radius > expected - 2e-4, "{method} {norm} {radius}");
+            for (epsilon, code) in [(radius, 0), (1.01 * expected, 2)] {
+                let epsilon = epsilon.to_string();
+                let ask = ["certify", &model, "--data", &data, "--epsilon", &epsilon];
+                let text = stdout(&certus(&[&ask[..], &more[..4]].concat()), code);
+                assert!(text.contains(method), "{text}");
+            }
+            let clipped = [&base[..], &more, &["--clip", "0", "1"]].concat();
+            let clipped = lines(&stdout(&certus(&clipped), 0)).remove(0);
+            assert!(clipped["radius"].as_f64().unwrap() >= radius - 1e-4, "{clipped}");
+        }
+    }
+}
+
+#[test]
+fn fast_lip_takes_deep_networks_and_is_below_crown() {
+    let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    let mut sums = Vec::new();
+    for method in ["fast-lip", "fast-lin"] {
+        let base = ["radius", &model, "--data", &data, "--range", "0..2", "--format", "jsonl"];
+        let found = lines(&stdout(&certus(&[&base[..], &["--method", method]].concat()), 0));
+        sums.push(found.iter().map(|line| line["radius"].as_f64().unwrap()).sum::<f64>());
+    }
+    assert!(sums[0] > 0.0 && sums[0] < sums[1], "{sums:?}");
+}
+
+#[test]
+fn other_networks_are_refused_before_any_work() {
+    let folder = Folder::new();
+    let out = folder.path("out.jsonl");
+    let told = |model: &str, data: &str, method: &str, words: &str| {
+        for what in [&["radius"][..], &["certify", "--epsilon", "0.1"]] {
+            let ask = [what, &[model, "--data", data, "--out", &out, "--method", method]].concat();
+            let line = refusal(&certus(&ask));
+            for words in [method, words, "expected"] {
+                assert!(line.contains(words), "'{words}' is not in: {line}");
+            }
+            assert!(!Path::new(&out).exists());
+        }
+    };
+    told(&example("digits.onnx"), &example("digits.npz"), "crown-quad", "a network of 3 layers");
+    let data = folder.file("d.npy", npy("(1, 2)", &[1.0, 0.25]));
+    let ones = |_, _| 1.0;
+    let single = folder.file("1.certus", blob(vec![layer(2, 2, ones, true)]));
+    told(&single, &data, "crown-quad", "a network of 1 layer;");
+    let last = folder.file("2.certus", blob(vec![layer(2, 2, ones, false); 2]));
+    for method in METHODS {
+        told(&last, &data, method, "Relu after the last layer");
+    }
+}
+
+#[test]
+fn wrong_use_is_told() {
+    let folder = Folder::new();
+    let model = folder.file("m.certus", larger());
+    let data = folder.file("d.npy", npy("(1, 2)", &[1.0, 0.25]));
+    for method in METHODS {
+        let ask = ["radius", &model, "--data", &data, "--method", method];
+        let deployed = [&ask[..], &["--semantics", "deployed"]].concat();
+        refused(&deployed, &["--method", method, "real semantics only"]);
+        refused(&[&ask[..], &["--exact"]].concat(), &["--exact", "--method simplex"]);
+        let bounds = ["bounds", &model, "--box", "0,0", "1,1", "--method", method];
+        refused(&bounds, &["--method", method, "margins of a classifier", "expected another"]);
+    }
+}
