@@ -192,18 +192,9 @@ pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
 
 /// `out += a*w`: one product and one addition for each entry.
 #[inline(always)]
-pub fn add_scaled<const L: usize>(out: &mut [f32], a: f32, w: &[f32]) {
-    let (out, out_rest) = out.as_chunks_mut::<L>();
-    let (w, w_rest) = w.as_chunks::<L>();
+pub fn add_scaled(out: &mut [f32], a: f32, w: &[f32]) {
+    // Chunks of a fixed size would be taken eight or sixteen at once, by gathers and scatters.
     for (out, w) in out.iter_mut().zip(w) {
-        // All is read before anything is written: the compiler need not ask whether they overlap.
-        let mut sum = [0.0f32; L];
-        for i in 0..L {
-            sum[i] = out[i] + a * w[i];
-        }
-        *out = sum;
-    }
-    for (out, w) in out_rest.iter_mut().zip(w_rest) {
         *out += a * w;
     }
 }

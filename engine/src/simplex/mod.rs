@@ -22,7 +22,7 @@ mod tests;
 mod violation;
 
 pub use nearest::{Face, Nearest};
-pub use query::{Known, Query, size};
+pub use query::{Known, Query, dense_macs, size};
 pub use violation::{Violation, nearest_violation};
 
 use crate::bounds::{Arithmetic, Error, Work, Workspace};
@@ -104,7 +104,8 @@ pub fn simplex<A: Arithmetic, const K: usize>(
     let (mut chain, mut scratch) = query::carve(model, workspace).ok_or(Error::Workspace)?;
     let mut facets = Nearest::new();
     let mut decisions = Nearest::new();
-    let mut work = Work { dense_macs: query::dense_macs(model, query), ..Work::default() };
+    let dense_macs = dense_macs(model, query.rows(model));
+    let mut work = Work { dense_macs, ..Work::default() };
     let mut value = 0.0;
     for k in 0..model.depth() {
         compute(arith, model, query, k, &mut chain, &mut scratch, &mut work)?;

@@ -148,11 +148,12 @@ pub const fn size(model: &Model<'_>, block: usize) -> Size {
     }
 }
 
-/// Multiply-adds that computing the function of every neuron and every row densely takes.
-pub(super) fn dense_macs(model: &Model<'_>, query: &Query<'_>) -> u64 {
+/// Multiply-adds that computing the function of every neuron and of `rows` rows of a specification
+/// densely takes.
+pub fn dense_macs(model: &Model<'_>, rows: usize) -> u64 {
     let size = |rows: usize, cols: usize| rows as u64 * cols as u64;
     let through: u64 = model.layers().skip(1).map(|layer| size(layer.rows, layer.cols)).sum();
-    (through + size(query.rows(model), model.outputs())) * model.inputs() as u64
+    (through + size(rows, model.outputs())) * model.inputs() as u64
 }
 
 /// Splits the workspace; what is left after the fixed parts becomes the block.

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use certus_engine::bounds::{Method, Size};
+use certus_engine::bounds::{self, Method, Size};
 use certus_engine::model::{Activation, Model, Weights};
+use certus_engine::simplex;
 
 use super::Outcome;
 use super::inputs::{checked, read_blob};
@@ -81,7 +82,7 @@ fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Flash, RAM and work per method, as [`Size::of`] and the dense count give them.
+/// Flash, RAM and work per method, as [`Size::of`], [`simplex::size`] and the dense counts give them.
 pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     let weights: u64 = model.layers().map(|l| l.rows as u64 * l.cols as u64).sum();
     let flash = 4 * model.words().len();
@@ -97,12 +98,15 @@ pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
         ("fast-lin", Method::FastLin),
         ("crown", Method::Crown),
     ];
+    let mut line = |name: &str, size: &dyn Fn(usize) -> Size, dense: u64| {
+        let [one, many] = [1, 64].map(|block| size(block).bytes());
+        writeln!(out, "  {name:<10} {one:>16} {many:>16}  {dense:>20}")
+    };
     for (name, method) in methods {
-        let bytes = |block| Size::of(model, method, block).bytes();
-        let dense = certus_engine::bounds::dense_macs(model, method, rows);
-        writeln!(out, "  {name:<10} {:>16} {:>16}  {dense:>20}", bytes(1), bytes(64))?;
+        let dense = bounds::dense_macs(model, method, rows);
+        line(name, &|block| Size::of(model, method, block), dense)?;
     }
-    Ok(())
+    line("simplex", &|block| simplex::size(model, block), simplex::dense_macs(model, rows))
 }
 
 /// A count with its word.

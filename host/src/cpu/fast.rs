@@ -87,7 +87,7 @@ dispatch!(BoxCall<'a; T>(row: &'a [T], mid: &'a [f32], rad: &'a [f32]) -> (f64, 
     sums::box_sums_f64::<LANES, { LANES / 2 }, T>(row, mid, rad));
 dispatch!(DotCall<'a; T>(row: &'a [T], x: &'a [f32]) -> f32, sums::dot::<LANES, T>(row, x));
 dispatch!(ScaleCall<'a;>(out: &'a mut [f32], a: f32, w: &'a [f32]) -> (),
-    sums::add_scaled::<LANES>(out, a, w));
+    sums::add_scaled(out, a, w));
 dispatch!(ReachCall<'a; T>(row: &'a [T], rad: &'a [f32]) -> f32, sums::reach::<LANES, T>(row, rad));
 dispatch!(NormCall<'a; T>(row: &'a [T]) -> Norms, sums::norms::<LANES, T>(row));
 dispatch!(RelaxCall<'a;>(row: &'a mut [f32], sign: f32, lines: &'a Lines<'a>) -> RelaxSums,

@@ -141,7 +141,9 @@ impl Array {
             let cols = self.shape.iter().skip(1).product::<usize>().max(1);
             let at = self.c_index(at);
             let place = format!("{place}, row {}, column {}", at / cols, at % cols);
-            return Err(Error::input(file, place, format!("found {found}, expected a finite f32")));
+            // Not the three hundred digits that an f64 may have.
+            let message = format!("found {found:e}, expected a finite f32");
+            return Err(Error::input(file, place, message));
         }
         Ok(self.in_c_order(values))
     }

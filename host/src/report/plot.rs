@@ -62,15 +62,17 @@ impl Plot {
             let mut curves = vec![Curve::at_least(heading.method.as_str(), &radii, n)];
             // What is exact is not found by attacks on all samples.
             let attacked = records.iter().any(|r| r.attacked.is_some());
+            let mut y = share;
             if attacked && records.iter().all(|r| r.exact.is_none()) {
                 curves[0].name = "certified".into();
+                y = if all.labelled { "accuracy" } else { "samples" };
                 curves.push(Curve::at_least("under attack", &unbroken(records), n));
             }
             return Plot {
                 title: format!("{} by radius: {}", capital(share), heading.model),
                 subtitle: format!("{samples} of {}; {by}", heading.data),
                 x: format!("radius around each sample ({}, in units of the data)", heading.norm),
-                y: format!("{share} (%)"),
+                y: format!("{y} (%)"),
                 from_zero: true,
                 curves,
             };
@@ -238,13 +240,13 @@ impl Tick {
     }
 
     pub(super) fn text(&self, value: f64) -> String {
-        if value == 0.0 {
-            "0".to_owned()
-        } else if self.exponent {
+        let text = if self.exponent {
             format!("{value:.1e}")
         } else {
             format!("{value:.*}", self.decimals)
-        }
+        };
+        // Ticks are sums of steps: the one at 0 may be off by a rounding, to either side.
+        if text.parse() == Ok(0.0) { "0".to_owned() } else { text }
     }
 }
 
@@ -313,6 +315,8 @@ mod tests {
         assert_eq!(plot.curves[1].points, [(0.3, 75.0), (0.3, 50.0)]);
         let svg = plot.svg().unwrap();
         assert!(svg.contains("under attack") && svg.contains("certified"));
+        // The second curve is no certificate.
+        assert_eq!(plot.y, "accuracy (%)");
         let records = [Record { margin: Some(-2.0), radius: None, ..record(0) }];
         assert!(Plot::of(&records, &heading("attack")).svg().unwrap().contains("Margins left"));
     }
@@ -348,6 +352,10 @@ mod tests {
     fn ticks() {
         assert_eq!(Tick::over(0.1).text(0.02), "0.02");
         assert_eq!(Tick::over(30.0).text(-5.0), "-5");
+        for zero in [0.0, -0.0, 1e-17, -2.7e-17] {
+            assert_eq!(Tick::over(0.6).text(zero), "0");
+            assert_eq!(Tick::over(1e-7).text(0.0 * zero), "0");
+        }
         assert_eq!(Tick::over(1e-7).text(2e-8), "2.0e-8");
     }
 }

@@ -29,6 +29,9 @@ fn numbers_are_finite() {
         let bytes = npy("(2, 2)", &[1.0, 2.0, wrong, 4.0]);
         check.refuses("d.npy", bytes, &["row 1, column 0", word, "expected a finite"]);
     }
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2), }";
+    let huge = [0.0f64, -2.5e300].map(f64::to_le_bytes).concat();
+    check.refuses("d.npy", npy_raw(header, &huge), &["row 0, column 1: found -2.5e300, expected"]);
     check.refuses("d.csv", "0,1,2\n1,nan,4\n", &["row 1 (line 2), field 2", "'nan'"]);
     check.refuses("d.csv", "0,1,2\n1,1e39,4\n", &["row 1 (line 2), field 2", "'1e39'"]);
     check.refuses("d.csv", "0,1,2\n1,,4\n", &["row 1 (line 2), field 2"]);
