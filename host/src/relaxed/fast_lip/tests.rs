@@ -11,6 +11,7 @@ fn affine(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
         weights: rows.concat(),
         bias: bias.to_vec(),
         activation,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     }

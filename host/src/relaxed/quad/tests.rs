@@ -15,6 +15,7 @@ fn affine(cols: usize, weights: &[f32], bias: &[f32], activation: Activation) ->
         weights: weights.to_vec(),
         bias: bias.to_vec(),
         activation,
+        through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
     }
