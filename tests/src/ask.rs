@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use certus::cpu::Fast;
 use certus::network::Network;
 use certus_engine::bounds::{
-    self, Arithmetic, Error, Method, Options, Portable, Semantics, Size, Workspace,
+    self, Arithmetic, Error, Method, Options, Portable, Semantics, Size, Tighten, Workspace,
 };
 use certus_engine::model::{Activation, Model};
 use certus_engine::region as engine;
@@ -19,7 +19,14 @@ pub const SLOPES: [LowerSlope; 4] =
     [LowerSlope::Adaptive, LowerSlope::Zero, LowerSlope::One, LowerSlope::SameAsUpper];
 
 /// Every method.
-pub const METHODS: [Method; 4] = [Method::Ibp, Method::CrownIbp, Method::FastLin, Method::Crown];
+pub const METHODS: [Method; 6] = [
+    Method::Ibp,
+    Method::CrownIbp,
+    Method::FastLin,
+    Method::Forward,
+    Method::ForwardBackward,
+    Method::Crown,
+];
 
 /// Both semantics.
 pub const SEMANTICS: [Semantics; 2] = [Semantics::Real, Semantics::Deployed];
@@ -44,13 +51,26 @@ pub fn all_options() -> Vec<Options> {
     for semantics in SEMANTICS {
         for method in METHODS {
             let slopes = match method {
-                Method::Crown | Method::CrownIbp => &SLOPES[..],
                 Method::Ibp | Method::FastLin => &SLOPES[..1],
+                _ => &SLOPES[..],
             };
             for &lower in slopes {
-                for flags in 0..if method.walks_neurons() { 4 } else { 1 } {
+                let usual = Options { semantics, lower, ..Options::new(method) };
+                let flags = match method {
+                    Method::Ibp | Method::CrownIbp => 1,
+                    // Slopes do not change which neurons are carried.
+                    Method::Forward | Method::ForwardBackward if lower != SLOPES[0] => 2,
+                    _ => 4,
+                };
+                for flags in 0..flags {
                     let (intersect, every_neuron) = (flags & 1 == 0, flags & 2 != 0);
-                    all.push(Options { method, semantics, lower, intersect, every_neuron });
+                    all.push(Options { intersect, every_neuron, ..usual });
+                }
+                if method.walks_neurons() {
+                    all.push(Options { tighten: Tighten::Both, ..usual });
+                    if lower == SLOPES[0] {
+                        all.push(Options { tighten: Tighten::Cheapest, ..usual });
+                    }
                 }
             }
         }
@@ -154,13 +174,13 @@ impl<'m> Engine<'m> {
         sums: Sums,
     ) -> Result<Answer, Error> {
         match sums {
-            Sums::Portable(block) => self.with(block, |workspace, model, out| {
+            Sums::Portable(block) => self.with(options, block, |workspace, model, out| {
                 run(&mut Portable, model, region, spec, options, workspace, out)
             }),
             Sums::Fast(block) => {
                 // Lent out, so that the memory can be borrowed beside it.
                 let mut fast = std::mem::replace(&mut self.fast, Fast::new(0, false));
-                let answer = self.with(block, |workspace, model, out| {
+                let answer = self.with(options, block, |workspace, model, out| {
                     run(&mut fast, model, region, spec, options, workspace, out)
                 });
                 self.fast = fast;
@@ -177,10 +197,13 @@ impl<'m> Engine<'m> {
 
     fn with<T>(
         &mut self,
+        options: &Options,
         block: usize,
         call: impl FnOnce(Workspace<'_>, &Model<'_>, Vec<f32>) -> T,
     ) -> T {
-        let size = Size::of(&self.model, Method::Crown, block);
+        let crown = Options { method: Method::Crown, ..*options };
+        let options = if options.carries() { options } else { &crown };
+        let size = Size::of_options(&self.model, options, block);
         self.floats.clear();
         self.floats.resize(size.floats, f32::NAN);
         self.indices.clear();

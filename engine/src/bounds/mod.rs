@@ -1,13 +1,16 @@
-//! Bounds by propagation: intervals forward, linear functions backward.
+//! Bounds by propagation: intervals forward, linear functions forward or backward.
 //!
 //! [`lower_bounds`] is the one entry: lower bounds of specification rows over a region by any
 //! [`Method`]. It walks the layers once forward; each layer's pre-activation interval comes from
-//! the interval step and, for the methods that ask for it, from back-substituting the neurons that
-//! the interval step left unstable (`walk.rs`). All memory is a [`Workspace`] of the caller.
+//! the interval step and, for the methods that ask for it, from linear functions of the input that
+//! go along (`linear.rs`) or from back-substituting the neurons that are still unstable
+//! (`walk.rs`). All memory is a [`Workspace`] of the caller.
 
 mod arithmetic;
+mod choice;
 mod forward;
 mod interval;
+mod linear;
 mod neurons;
 mod propagate;
 mod state;
@@ -35,6 +38,11 @@ pub enum Method {
     FastLin,
     /// Back-substitution everywhere with [`LowerSlope`] (CROWN; paper 003, theorem 3.2).
     Crown,
+    /// Linear functions of the input carried forward; the specification is merged with the last layer.
+    /// Looser than [`Method::Crown`], and cheaper where the inputs are few.
+    Forward,
+    /// Linear functions carried forward inside, one back-substitution of the specification.
+    ForwardBackward,
 }
 
 impl Method {
@@ -42,6 +50,26 @@ impl Method {
     pub const fn walks_neurons(self) -> bool {
         matches!(self, Method::FastLin | Method::Crown)
     }
+
+    /// Whether linear functions of the input are carried forward.
+    pub const fn carries(self) -> bool {
+        matches!(self, Method::Forward | Method::ForwardBackward)
+    }
+}
+
+/// What the methods that back-substitute neurons do before they do so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tighten {
+    /// Nothing: the papers' bounds.
+    #[default]
+    Backward,
+    /// Carry linear functions of the input forward, and back-substitute what they leave unstable. No
+    /// interval gets looser; memory is that of [`Size::of_options`].
+    Both,
+    /// As [`Tighten::Both`] for as long as that is expected to take fewer multiply-adds than the walks
+    /// that it spares, from then on as [`Tighten::Backward`]. A network of many inputs for which it
+    /// never would takes no more memory, either.
+    Cheapest,
 }
 
 /// What the bounds shall cover.
@@ -62,12 +90,16 @@ pub struct Options {
     pub method: Method,
     /// What the bounds cover.
     pub semantics: Semantics,
-    /// Lower slope of an unstable ReLU, for [`Method::Crown`] and [`Method::CrownIbp`].
+    /// Lower slope of an unstable ReLU, for the methods with linear functions but
+    /// [`Method::FastLin`].
     pub lower: LowerSlope,
     /// Intersect each back-substituted interval with the interval step's, and back-substitute only
     /// what that leaves unstable. No interval gets looser; the result, being a heuristic's choice of
     /// slopes, nearly never does. Off, the bounds are the papers' own.
     pub intersect: bool,
+    /// What comes before the back-substitution of neurons; nothing where `intersect` is off or
+    /// `every_neuron` on.
+    pub tighten: Tighten,
     /// Back-substitute every neuron all the way, for a report of pre-activation bounds; off,
     /// stable neurons are skipped and rows are dropped as soon as they are settled.
     pub every_neuron: bool,
@@ -81,8 +113,16 @@ impl Options {
             semantics: Semantics::Real,
             lower: LowerSlope::Adaptive,
             intersect: true,
+            tighten: Tighten::Backward,
             every_neuron: false,
         }
+    }
+
+    /// Whether linear functions of the input may be carried forward.
+    pub const fn carries(&self) -> bool {
+        let first = !matches!(self.tighten, Tighten::Backward);
+        let spares = self.method.walks_neurons() && self.intersect && !self.every_neuron;
+        self.method.carries() || (first && spares)
     }
 
     /// The lower slope that the method uses.
@@ -143,11 +183,11 @@ impl core::error::Error for Error {}
 /// Counted work of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Multiply-adds of the matrix products of back-substitution.
+    /// Multiply-adds of the matrix products of back-substitution and of functions carried forward.
     pub product_macs: u64,
     /// Multiply-adds of passes over rows: interval steps, relaxations, concretisation.
     pub row_macs: u64,
-    /// Multiply-adds that back-substituting every neuron densely on both sides would take.
+    /// Multiply-adds that the method takes without savings, see [`dense_macs`].
     pub dense_macs: u64,
     /// Neurons that were back-substituted.
     pub neurons: u64,

@@ -1,14 +1,16 @@
 //! The whole computation: forward through the layers, then the specification back.
 
 use super::arithmetic::Arithmetic;
+use super::choice::{self, Carry};
 use super::interval::{self, Feed, Masses};
+use super::linear::{Input, Linear};
 use super::neurons::Task;
 use super::state::State;
 use super::walk::{Block, Sides};
 use super::workspace::{Arena, Workspace};
 use super::{Error, Method, Options, Work};
 use crate::model::{Activation, Model, Row};
-use crate::num::{Rounding, sub_down};
+use crate::num::{Rounding, better_lower, sub_down};
 use crate::region::{Reach, Region};
 use crate::spec::Spec;
 
@@ -28,6 +30,8 @@ pub(super) struct Scratch<'w> {
     pub index: &'w mut [u32],
     /// The rows.
     pub block: Block<'w>,
+    /// Functions carried forward, while they are.
+    pub linear: Option<Linear<'w>>,
 }
 
 /// What [`lower_bounds`] found beside the bounds themselves.
@@ -116,6 +120,9 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
     let rectified = matches!(spec, Spec::Margins { .. })
         && model.layer(last).is_some_and(|l| l.activation == Activation::Relu && l.through == 0);
 
+    let linear =
+        rectified || model.layer(last).is_some_and(|l| l.activation == Activation::Identity);
+    let mut carry = Carry::new(model, region, options, given, linear);
     for k in 0..model.depth() {
         let Some(mut layer) = model.layer(k) else { break };
         if rectified && k == last {
@@ -138,12 +145,14 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
         }
         let linear = layer.activation == Activation::Identity && !options.every_neuron;
         let walks = options.method.walks_neurons() && given.ends.is_none();
-        if k > 0 && walks && !linear {
+        let best = carry.tighten(arith, &mut state, &mut scratch, k, &layer, &mut work);
+        if k > 0 && walks && !linear && !best {
             let task = Task { model, region, options, k, layer };
             task.tighten(arith, &mut state, &mut scratch, &mut work)?;
         }
         state.choose_lines(arith, options, given.slopes, k, &layer, &scratch.masses, total);
         arith.forget(k);
+        carry.pass(arith, &mut state, &mut scratch, k, &layer, &mut work);
         scatter(&state, k, scratch.mid, scratch.rad);
     }
 
@@ -156,13 +165,21 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
         // One-sided rows: a block holds as many as it has floors.
         let take = block.floor.len().min(walked - done);
         start(arith, model, &state, spec, block, done, take)?;
-        let stop = if options.method == Method::Ibp { last } else { 0 };
+        let stop = if matches!(options.method, Method::Ibp | Method::Forward) { last } else { 0 };
         for j in (stop..=last).rev() {
             block.step(arith, model, &state, j, &mut work)?;
         }
         work.row_macs += block.width as u64 * block.rows as u64;
         let outputs = stop.checked_sub(1).map(|before| state.outputs(before));
         let (input_mid, input_rad) = (&*scratch.input.0, &*scratch.input.1);
+        let carried = match &mut scratch.linear {
+            Some(linear) if options.method == Method::Forward && stop > 0 => {
+                linear.bound(arith, Input::new(region, input_mid, input_rad), block, &mut work)
+            }
+            _ => &[],
+        };
+        // Over the boxes of the activations too, but for the papers' bounds.
+        let boxes = carried.is_empty() || options.intersect;
         let found = block.bound(arith, |arith, row| match outputs {
             Some((_, rad)) => {
                 let rounding = Rounding::new(arith.row_depth(rad.len()), rad.len());
@@ -172,7 +189,8 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
             None => region.reach(arith, row, input_mid, input_rad, false),
         });
         for (r, bound) in found.iter().enumerate() {
-            let bound = if bound.is_finite() { *bound } else { f32::NEG_INFINITY };
+            let bound = if bound.is_finite() && boxes { *bound } else { f32::NEG_INFINITY };
+            let bound = carried.get(r).map_or(bound, |carried| better_lower(bound, *carried));
             match out.get_mut(done + r) {
                 Some(out) => *out = bound,
                 None => own = bound,
@@ -202,6 +220,10 @@ fn carve<'w>(
     let rad = floats.take(width)?;
     let masses = Masses(floats.take(Masses::EACH * width)?);
     let candidates = indices.take(width)?;
+    let linear = match choice::carries(model, options) {
+        true => Some(Linear::new(inputs, width, &mut floats, &mut indices)?),
+        false => None,
+    };
     let sides = if options.method.walks_neurons() { 2 } else { 1 };
     let fit = (floats.0.len() / (2 * width + 2) / sides).min(indices.0.len());
     let block = fit.min(width.max(model.outputs()));
@@ -214,7 +236,7 @@ fn carve<'w>(
     let floor = floats.take(sides * block)?;
     let bound = floats.take(sides * block)?;
     let block = Block::new(cur, next, floor, bound);
-    Some((state, Scratch { input, mid, rad, masses, candidates, index, block }))
+    Some((state, Scratch { input, mid, rad, masses, candidates, index, block, linear }))
 }
 
 /// Writes the activations' box of layer `k` with an entry for every neuron, 0 for dead ones.
@@ -268,16 +290,32 @@ fn start<A: Arithmetic>(
 }
 
 /// Multiply-adds that a method takes densely: both sides of every hidden neuron back-substituted
-/// through all layers below it (for the methods that do so), and `rows` specification rows; for
-/// intervals, centre and radius of every layer.
-pub fn dense_macs(model: &Model<'_>, method: Method, rows: usize) -> u64 {
-    let mut sum = 0u64;
-    let mut below = 0u64;
-    for (k, layer) in model.layers().enumerate() {
-        if k > 0 && method.walks_neurons() && k + 1 < model.depth() {
-            sum += 2 * layer.rows as u64 * below;
+/// through all layers below it, or carried forward through each layer (for the methods that do so),
+/// and `rows` specification rows; for intervals, centre and radius of every layer.
+pub const fn dense_macs(model: &Model<'_>, method: Method, rows: usize) -> u64 {
+    let (inputs, rows) = (model.inputs() as u64, rows as u64);
+    let (mut back, mut carried) = (0u64, 0u64);
+    let (mut below, mut product, mut cols) = (0u64, 0u64, inputs);
+    let mut k = 0;
+    while k < model.depth() {
+        let neurons = model.rows(k) as u64;
+        product = neurons * cols;
+        if k > 0 && k + 1 < model.depth() {
+            back += 2 * neurons * below;
+            carried = carried.saturating_add((2 * product).saturating_mul(inputs));
         }
-        below += layer.rows as u64 * layer.cols as u64;
+        below += product;
+        if k + 1 < model.depth() {
+            cols = neurons;
+        }
+        k += 1;
     }
-    if method == Method::Ibp { 2 * below } else { sum + rows as u64 * below }
+    match method {
+        Method::Ibp => 2 * below,
+        Method::CrownIbp => rows * below,
+        Method::FastLin | Method::Crown => back + rows * below,
+        // The rows step back through the last layer and then meet the functions.
+        Method::Forward if model.depth() > 1 => carried + rows * (product + 2 * cols * inputs),
+        _ => carried + rows * below,
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) fn part<T>(slice: &[T], from: usize, len: usize) -> &[T] {
 }
 
 /// As [`part`], mutable.
-fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] {
+pub(super) fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] {
     slice.get_mut(from..).and_then(|tail| tail.get_mut(..len)).unwrap_or(&mut [])
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn at(slice: &[u32], k: usize) -> usize {
 }
 
 /// Writes entry `i` of a slice if there is one.
-fn put<T>(slice: &mut [T], i: usize, value: T) {
+pub(super) fn put<T>(slice: &mut [T], i: usize, value: T) {
     if let Some(slot) = slice.get_mut(i) {
         *slot = value;
     }
@@ -130,6 +130,12 @@ impl<'w> State<'w> {
     pub(super) fn interval(&mut self, k: usize, rows: usize) -> (&mut [f32], &mut [f32]) {
         let from = self.offset(k);
         (part_mut(self.lo, from, rows), part_mut(self.hi, from, rows))
+    }
+
+    /// As [`State::interval`], to look at.
+    pub(super) fn ends(&self, k: usize, rows: usize) -> (&[f32], &[f32]) {
+        let from = self.offset(k);
+        (part(self.lo, from, rows), part(self.hi, from, rows))
     }
 
     /// Intersects the intervals of layer `k` with those given for all neurons.

@@ -29,6 +29,9 @@ pub(super) enum Sides {
     Split,
 }
 
+/// Multiply-adds that passes over a row take for each of its entries and each step: lines and reach.
+pub(super) const PASSES: u64 = 4;
+
 /// A block of rows in the caller's memory.
 pub(super) struct Block<'w> {
     /// Coefficients, rows `width` apart.

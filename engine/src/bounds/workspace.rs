@@ -1,7 +1,7 @@
 //! The caller's memory: how much, and who gets which part.
 
-use super::Method;
 use super::interval::Masses;
+use super::{Method, Options, choice, linear};
 use crate::model::Model;
 
 /// How much memory a call needs.
@@ -19,21 +19,29 @@ impl Size {
     ///
     /// `9*neurons + 7*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
     /// the methods that back-substitute neurons, else `block`; and
-    /// `neurons + 3*layers + width + block` indices.
+    /// `neurons + 3*layers + width + block` indices. The methods that carry linear functions forward:
+    /// `width*(4*inputs + 6)` floats and `width` indices more.
     pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
+        Self::of_options(model, &Options::new(method), block)
+    }
+
+    /// [`Size::of`] with other than the usual options.
+    pub const fn of_options(model: &Model<'_>, options: &Options, block: usize) -> Self {
         let block = if block == 0 { 1 } else { block };
         let (neurons, width) = (model.neurons(), model.width());
-        let rows = match method {
-            Method::Ibp | Method::CrownIbp => block,
-            Method::FastLin | Method::Crown => 2 * block,
+        let rows = if options.method.walks_neurons() { 2 * block } else { block };
+        let carried = match choice::carries(model, options) {
+            true => linear::size(model.inputs(), width),
+            false => (0, 0),
         };
         Self {
             floats: PER_NEURON * neurons
                 + (2 + Masses::EACH) * width
                 + 2 * model.inputs()
                 + model.depth()
-                + rows * (2 * width + 2),
-            indices: neurons + 3 * model.depth() + width + block,
+                + rows * (2 * width + 2)
+                + carried.0,
+            indices: neurons + 3 * model.depth() + width + block + carried.1,
         }
     }
 

@@ -89,18 +89,20 @@ pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n  flash {flash} bytes, forward pass {weights} multiply-adds\n")?;
     // A classifier's margins, or both ends of a single output.
     let rows = if model.outputs() == 1 { 2 } else { model.outputs() - 1 };
-    writeln!(out, "  {:<10} {:^33}  {:>20}", "", "RAM (bytes)", "dense multiply-adds")?;
+    writeln!(out, "  {:<16} {:^33}  {:>20}", "", "RAM (bytes)", "dense multiply-adds")?;
     let head = ["rows at once: 1", "64", "per call"];
-    writeln!(out, "  {:<10} {:>16} {:>16}  {:>20}", "method", head[0], head[1], head[2])?;
+    writeln!(out, "  {:<16} {:>16} {:>16}  {:>20}", "method", head[0], head[1], head[2])?;
     let methods = [
         ("ibp", Method::Ibp),
         ("crown-ibp", Method::CrownIbp),
         ("fast-lin", Method::FastLin),
         ("crown", Method::Crown),
+        ("forward", Method::Forward),
+        ("forward-backward", Method::ForwardBackward),
     ];
     let mut line = |name: &str, size: &dyn Fn(usize) -> Size, dense: u64| {
         let [one, many] = [1, 64].map(|block| size(block).bytes());
-        writeln!(out, "  {name:<10} {one:>16} {many:>16}  {dense:>20}")
+        writeln!(out, "  {name:<16} {one:>16} {many:>16}  {dense:>20}")
     };
     for (name, method) in methods {
         let dense = bounds::dense_macs(model, method, rows);

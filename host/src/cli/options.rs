@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use certus_engine::bounds::{Method, Options, Semantics};
+use certus_engine::bounds::{Method, Options, Semantics, Tighten};
 use certus_engine::region::Norm;
 use certus_engine::relax::LowerSlope;
 use clap::ValueEnum;
@@ -23,6 +23,10 @@ pub enum MethodArg {
     FastLin,
     /// Back-substitution with the tighter lower slope of each neuron
     Crown,
+    /// Linear functions of the input carried forward
+    Forward,
+    /// Linear functions carried forward inside, one back-substitution of the margins
+    ForwardBackward,
     /// CROWN with the slopes that a convex quadratic program finds, of networks with one hidden layer
     CrownQuad,
     /// Bounds of the local Lipschitz constants, for comparison
@@ -97,7 +101,7 @@ pub struct MethodArgs {
     /// Find bounds by this method
     #[arg(long, value_enum, default_value = "auto")]
     pub method: MethodArg,
-    /// Take this lower slope for an unstable neuron (crown and crown-ibp)
+    /// Take this lower slope for an unstable neuron (all with linear functions but fast-lin)
     #[arg(long, value_name = "SLOPE", value_enum, default_value = "adaptive")]
     pub lower_slope: SlopeArg,
     /// Search so many linear regions for a sample at most (region-search)
@@ -159,11 +163,17 @@ impl MethodArgs {
     pub fn stages(&self) -> Vec<Stage> {
         let stage = |name, method| Stage { name, how: How::Bounds(self.options(method)) };
         match self.method {
-            MethodArg::Auto => vec![stage("ibp", Method::Ibp), stage("crown", Method::Crown)],
+            MethodArg::Auto => {
+                let tighten = Tighten::Cheapest;
+                let crown = Options { tighten, ..self.options(Method::Crown) };
+                vec![stage("ibp", Method::Ibp), Stage { name: "crown", how: How::Bounds(crown) }]
+            }
             MethodArg::Ibp => vec![stage("ibp", Method::Ibp)],
             MethodArg::CrownIbp => vec![stage("crown-ibp", Method::CrownIbp)],
             MethodArg::FastLin => vec![stage("fast-lin", Method::FastLin)],
             MethodArg::Crown => vec![stage("crown", Method::Crown)],
+            MethodArg::Forward => vec![stage("forward", Method::Forward)],
+            MethodArg::ForwardBackward => vec![stage("forward-backward", Method::ForwardBackward)],
             MethodArg::CrownQuad => vec![Stage { name: "crown-quad", how: How::Quad }],
             MethodArg::FastLip => vec![Stage { name: "fast-lip", how: How::FastLip }],
             MethodArg::Simplex => {

@@ -27,6 +27,8 @@ pub struct Runner<'m> {
     parallel: bool,
     floats: Vec<f32>,
     indices: Vec<u32>,
+    /// Memory of the calls that carry functions forward.
+    carried: (Vec<f32>, Vec<u32>),
     /// Coefficients of the nearest decision that it found last.
     nearest: Vec<f32>,
 }
@@ -71,6 +73,7 @@ impl<'m> Runner<'m> {
             parallel,
             floats: vec![0.0; (size.floats + replay).max(few.floats)],
             indices: vec![0; size.indices.max(few.indices)],
+            carried: Default::default(),
             nearest: vec![0.0; model.inputs()],
         }
     }
@@ -145,7 +148,16 @@ impl<'m> Runner<'m> {
         given: &Given<'_>,
         out: &mut [f32],
     ) -> Result<bounds::Bounds<'_>, Error> {
-        let workspace = Workspace { floats: &mut self.floats, indices: &mut self.indices };
+        let workspace = if options.carries() {
+            // Of its own and of its size: how rows fall into blocks must not depend on earlier calls.
+            let size = Size::of_options(&model, options, self.block);
+            let (floats, indices) = &mut self.carried;
+            floats.resize(size.floats, 0.0);
+            indices.resize(size.indices, 0);
+            Workspace { floats, indices }
+        } else {
+            Workspace { floats: &mut self.floats, indices: &mut self.indices }
+        };
         let arith = &mut self.arith;
         let run =
             || lower_bounds_given(arith, &model, region, spec, options, given, workspace, out);

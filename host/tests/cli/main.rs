@@ -65,6 +65,10 @@ fn example(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("example").join(name).to_str().unwrap().to_owned()
 }
 
+/// The methods that bound outputs.
+const METHODS: [&str; 7] =
+    ["auto", "ibp", "crown-ibp", "fast-lin", "crown", "forward", "forward-backward"];
+
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_certus"));
     command.args(args).stdin(Stdio::null());

@@ -3,7 +3,7 @@
 use certus_engine::model::blob;
 
 use super::writer::{Model, floats, node, value_info};
-use super::{Folder, certus, example, larger, layer, npy, refusal, refused, stdout};
+use super::{Folder, METHODS, certus, example, larger, layer, npy, refusal, refused, stdout};
 
 /// `certus inspect` and `certus certify` both refuse these bytes under this name, in the same words.
 #[track_caller]
@@ -216,7 +216,7 @@ fn a_sample_that_overflows_is_unknown_and_the_others_are_finished() {
     let values = [3.0, 1.0, 1e10, 1.0, 1.0, 3.0, 1.0, 1e10];
     let data = folder.file("d.npy", npy("(4, 2)", &values));
     for (what, more) in [("certify", &["--epsilon", "0.5"][..]), ("radius", &[])] {
-        for method in ["auto", "ibp", "crown-ibp", "fast-lin", "crown"] {
+        for method in METHODS {
             let base = [what, &model, "--data", &data, "--format", "jsonl", "--method", method];
             let output = certus(&[&base[..], more].concat());
             assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Folder, certus, digits, example, lines, stdout};
+use super::{Folder, METHODS, certus, digits, example, lines, stdout};
 
 const FIELDS: [&str; 14] = [
     "index",
@@ -88,7 +88,7 @@ fn every_norm_and_method_answers() {
     for (norm, epsilon) in
         [("linf", "0.03"), ("l3", "0.12"), ("l2", "0.2"), ("l1.5", "0.3"), ("l1", "0.5")]
     {
-        for method in ["auto", "ibp", "crown-ibp", "fast-lin", "crown"] {
+        for method in METHODS {
             for semantics in ["real", "deployed"] {
                 let more = [
                     "--epsilon",
