@@ -87,7 +87,7 @@ fn values(layers: &[(Layer<'_>, Wide)], y: &[f32], rows: &Spread) -> Vec<Interva
     let mut x = Spread::exact(Array2::from_shape_fn((1, y.len()), |(_, k)| f64::from(y[k])));
     for (layer, wide) in layers {
         let z = x.forward(wide);
-        let leak = leak(layer.activation).unwrap_or(f32::NAN);
+        let leak = leak(layer);
         x = Spread::around((1, layer.rows), |_, i| {
             let bias = Interval::stored(layer.bias[i], 0.0, layer.bias_error);
             active(z.interval(0, i) + bias, f64::from(leak))
@@ -115,7 +115,7 @@ fn jacobian(layers: &[(Layer<'_>, Wide)], ends: &[Vec<(f32, f32)>], rows: Spread
     let Some((last, inner)) = layers.split_last() else { return rows };
     let mut jacobian = rows.back(&last.1);
     for ((layer, wide), ends) in inner.iter().zip(ends).rev() {
-        let leak = f64::from(leak(layer.activation).unwrap_or(f32::NAN));
+        let leak = f64::from(leak(layer));
         let shape = (jacobian.count(), layer.rows);
         let sloped = Spread::around(shape, |r, i| {
             let a = jacobian.interval(r, i);

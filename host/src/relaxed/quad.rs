@@ -149,7 +149,7 @@ impl<'m> Certificate<'m> {
         let z = (0..hidden.rows).map(|i| z.interval(0, i) + bias(i)).collect();
         let weights = rows.back(&Wide::new(&last));
         let bias = rows_of_bias(rows, &last);
-        let leak = leak(hidden.activation).unwrap_or(f32::NAN);
+        let leak = leak(&hidden);
         Self { hidden, wide, ends, leak, weights, bias, mid, rad, z }
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use certus_engine::model::Activation;
+
 use super::{Folder, blob, certus, example, larger, layer, lines, npy, refusal, refused, stdout};
 
 const METHODS: [&str; 2] = ["crown-quad", "fast-lip"];
@@ -69,8 +71,12 @@ fn other_networks_are_refused_before_any_work() {
     let single = folder.file("1.certus", blob(vec![layer(2, 2, ones, true)]));
     told(&single, &data, "crown-quad", "a network of 1 layer;");
     let last = folder.file("2.certus", blob(vec![layer(2, 2, ones, false); 2]));
+    let mut tanh = layer(2, 2, ones, false);
+    tanh.activation = Activation::Tanh;
+    let tanh = folder.file("3.certus", blob(vec![tanh, layer(2, 2, ones, true)]));
     for method in METHODS {
-        told(&last, &data, method, "Relu after the last layer");
+        told(&tanh, &data, method, "tanh after layer 0;");
+        told(&last, &data, method, "ReLU after the last layer");
     }
 }
 

@@ -114,8 +114,10 @@ fn what_is_refused_is_named() {
         assert!(error.contains(words) && error.contains("fast-lip: "), "{error}");
         assert_eq!(ask(&network, &Region::ball(&[2.0, 0.0], 0.1, Norm::L2)), f32::NEG_INFINITY);
     };
-    refused(|n| n.layers[1].activation = Activation::Relu, "Relu after the last layer");
-    refused(|n| n.layers[1].activation = Activation::LeakyRelu(0.5), "LeakyRelu(0.5) after");
+    refused(|n| n.layers[1].activation = Activation::Relu, "ReLU after the last layer");
+    refused(|n| n.layers[1].activation = Activation::LeakyRelu(0.5), "leaky ReLU after");
+    refused(|n| n.layers[0].activation = Activation::Tanh, "tanh after layer 0;");
+    refused(|n| n.layers[0].through = 1, "ReLU after layer 0 beside rows that pass by it");
 }
 
 #[test]

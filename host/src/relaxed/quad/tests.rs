@@ -120,7 +120,9 @@ fn other_networks_have_crowns_bound() {
         let (found, crown) = ask(&network, &Region::ball(&[0.0], 1.0, Norm::Linf), &LONG);
         assert_eq!(found, crown);
     };
-    refused(|n| n.layers[1].activation = Activation::Relu, "Relu after the last layer");
+    refused(|n| n.layers[1].activation = Activation::Relu, "ReLU after the last layer");
+    refused(|n| n.layers[0].activation = Activation::Tanh, "tanh after layer 0;");
+    refused(|n| n.layers[0].through = 1, "ReLU after layer 0 beside rows that pass by it");
     refused(|n| n.layers.push(affine(1, &[1.0], &[0.0], Activation::Identity)), "3 layers");
     refused(|n| n.layers = vec![affine(1, &[1.0], &[0.0], Activation::Identity)], "1 layer;");
 }
