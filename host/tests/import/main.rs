@@ -42,19 +42,8 @@ fn apply(activation: Activation, z: f64) -> f64 {
         Activation::Tanh => z.tanh(),
         Activation::Atan => z.atan(),
         Activation::Silu => z * sigmoid(z),
-        Activation::Gelu => 0.5 * z * (1.0 + erf(z * std::f64::consts::FRAC_1_SQRT_2)),
+        Activation::Gelu => 0.5 * z * (1.0 + libm::erf(z * std::f64::consts::FRAC_1_SQRT_2)),
     }
-}
-
-/// The error function by its series, for arguments of a few units: terms grow to `e^(x^2)`.
-fn erf(x: f64) -> f64 {
-    assert!(x.abs() <= 4.0, "{x}");
-    let (mut term, mut sum) = (x, 0.0);
-    for n in 0..120 {
-        sum += term / f64::from(2 * n + 1);
-        term *= -x * x / f64::from(n + 1);
-    }
-    sum * std::f64::consts::FRAC_2_SQRT_PI
 }
 
 /// A plain forward pass in f64.
