@@ -13,7 +13,8 @@ pub struct Limits {
     pub layer_weights: usize,
     /// Weights of all layers together.
     pub weights: usize,
-    /// Elements of one tensor between two layers.
+    /// Elements of one tensor between two layers; four times as many of all tensors that later
+    /// nodes still need. Also the rows of one layer.
     pub elements: usize,
     /// Elements of all constants together, initializers and folded ones; a list of integers is
     /// limited as `elements`.

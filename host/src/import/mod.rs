@@ -10,7 +10,9 @@
 //!
 //! Every reader takes any bytes: none panics, recurses or allocates beyond [`Limits`].
 
+mod activation;
 mod chain;
+
 mod exact;
 mod limits;
 mod nnet;

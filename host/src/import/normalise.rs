@@ -48,7 +48,7 @@ pub fn normalise(network: Network, mean: &[f64], std: &[f64]) -> Result<Network>
                 let value = layer.bias.get(r).copied().map_or(f64::NAN, f64::from);
                 (Approx::ONE, Approx { value, error: f64::from(layer.bias_error) })
             })?;
-            chain.activate(layer.activation)?;
+            chain.activate_from(layer.through, layer.activation)?;
         }
         chain.finish()
     };

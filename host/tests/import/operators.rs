@@ -534,7 +534,7 @@ fn nodes_in_any_order_and_dead_ones() {
         .constant(floats("w", &[1, 1], &[3.0]))
         .constant(floats("b", &[1], &[1.0]))
         .node("Relu", &["z"], "y", &[])
-        .node("MaxPool", &["z"], "dead", &[])
+        .node("LSTM", &["z"], "dead", &[])
         .node("Add", &["a", "b"], "z", &[])
         .node("Add", &["a", "w"], "dead2", &[])
         .node("MatMul", &["x", "w"], "a", &[]);

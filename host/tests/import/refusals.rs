@@ -22,17 +22,32 @@ fn base() -> Model {
 
 #[test]
 fn operators_by_name() {
-    for op in
-        ["MaxPool", "Sigmoid", "Tanh", "Clip", "Exp", "If", "Loop", "ReduceMean", "Elu", "Softplus"]
-    {
+    for op in [
+        "Erf",
+        "Exp",
+        "If",
+        "Loop",
+        "ReduceMean",
+        "LpPool",
+        "Selu",
+        "Celu",
+        "Mish",
+        "HardSwish",
+        "PRelu",
+        "ThresholdedRelu",
+        "Softsign",
+        "Max",
+        "Where",
+        "LSTM",
+    ] {
         refused(
             &Model::new(&[1, 1, 2, 2]).node(op, &["x"], "y", &[]),
             &["test.onnx: node 'y_node' (", op, "not supported"],
         );
     }
     refused(&base().node("Softmax", &["x"], "y", &[]), &["(Softmax)", "logits"]);
-    let unnamed = Message::default().text(1, "x").text(2, "y").text(4, "MaxPool");
-    refused(&Model::new(&[1]).field(1, unnamed), &["node 0 (MaxPool)"]);
+    let unnamed = Message::default().text(1, "x").text(2, "y").text(4, "LpPool");
+    refused(&Model::new(&[1]).field(1, unnamed), &["node 0 (LpPool)"]);
     let foreign =
         Message::default().text(1, "x").text(2, "y").text(4, "Relu").text(7, "com.example");
     refused(&Model::new(&[1]).field(1, foreign), &["domain 'com.example'"]);
@@ -57,15 +72,121 @@ fn attributes_that_are_not_known() {
 }
 
 #[test]
-fn branches() {
-    let add = base().node("Relu", &["x"], "r", &[]).node("Add", &["r", "x"], "y", &[]);
-    refused(&add, &["'y_node' (Add)", "'x'", "branches"]);
-    refused(&base().node("Mul", &["x", "x"], "y", &[]), &["(Mul)", "branches"]);
-    let two = base()
-        .node("MatMul", &["x", "w"], "a", &[])
-        .node("MatMul", &["x", "w"], "b", &[])
-        .node("Concat", &["a", "b"], "y", &[int("axis", 1)]);
-    refused(&two, &["'x' is used by node", "branches"]);
+fn joinings() {
+    for op in ["Mul", "Div", "MatMul", "Gemm"] {
+        refused(
+            &base().node("Relu", &["x"], "r", &[]).node(op, &["r", "x"], "y", &[]),
+            &["'y_node' (", op, "'r' and 'x'", "only Add, Sub and Concat"],
+        );
+    }
+    refused(&base().node("Mul", &["x", "x"], "y", &[]), &["(Mul)", "'x' and 'x'"]);
+    // Gates that are none.
+    let gate = base().node("Tanh", &["x"], "g", &[]).node("Mul", &["x", "g"], "y", &[]);
+    refused(&gate, &["(Mul)", "'x' and 'g'"]);
+    let other = base()
+        .node("MatMul", &["x", "w"], "m", &[])
+        .node("Sigmoid", &["m"], "g", &[])
+        .node("Mul", &["x", "g"], "y", &[]);
+    refused(&other, &["(Mul)", "'x' and 'g'"]);
+    let misfit = |shape: &[i64], op: &str, attributes: &[Message]| {
+        Model::new(&[1, 4])
+            .constant(ints("s", &[shape.len() as i64], shape))
+            .node("Reshape", &["x", "s"], "r", &[])
+            .node(op, &["x", "r"], "y", attributes)
+    };
+    refused(&misfit(&[2, 2], "Add", &[]), &["[1, 4]", "[2, 2]", "do not fit"]);
+    refused(&misfit(&[2, 2], "Concat", &[int("axis", 1)]), &["[1, 4]", "[2, 2]", "do not fit"]);
+    refused(&misfit(&[4], "Concat", &[int("axis", 0)]), &["do not fit"]);
+    refused(&misfit(&[1, 4], "Concat", &[int("axis", 2)]), &["axis 2"]);
+    refused(&misfit(&[1, 4], "Concat", &[]), &["no axis"]);
+    let nan = base().constant(floats("c", &[1, 1], &[f32::NAN])).node(
+        "Concat",
+        &["x", "c"],
+        "y",
+        &[int("axis", 1)],
+    );
+    refused(&nan, &["'c' holds NaN"]);
+    // A value times 0.1 minus itself: 0, up to what the scale has lost.
+    let rest = base()
+        .constant(floats("c", &[1], &[3.0]))
+        .node("Relu", &["x"], "r", &[])
+        .node("Div", &["r", "c"], "d", &[])
+        .node("Sub", &["d", "d"], "z", &[])
+        .node("Relu", &["z"], "y", &[]);
+    refused(&rest, &["scale of element 0 is 0", "too small"]);
+}
+
+#[test]
+fn activations_with_bad_parameters() {
+    let with = |op: &str, attributes: &[Message], holds: &[&str]| {
+        refused(&base().opset(10).node(op, &["x"], "y", attributes), holds);
+    };
+    with("Clip", &[float("min", 2.0), float("max", 1.0)], &["(Clip)", "limits 2 and 1"]);
+    with("Clip", &[float("min", 1.0), float("max", 1.0)], &["limits 1 and 1"]);
+    with("Clip", &[float("min", -1e30), float("max", 1.0)], &["lower limit", "2^60"]);
+    with("Clip", &[float("min", f32::NAN)], &["'min' is NaN"]);
+    with("Elu", &[float("alpha", -1.0)], &["(Elu)", "scale -1"]);
+    with("Elu", &[float("alpha", 1e-40)], &["(Elu)", "0 or normal"]);
+    with("HardSigmoid", &[float("gamma", 1.0)], &["(HardSigmoid)", "'gamma'"]);
+    with("Gelu", &[text("approximate", "tanh")], &["(Gelu)", "approximate", "not supported"]);
+    with("Swish", &[float("alpha", 0.0)], &["(Swish)", "factor of 0"]);
+    let clip = |c: Message, holds: &[&str]| {
+        refused(&base().constant(c).node("Clip", &["x", "c"], "y", &[]), holds);
+    };
+    clip(floats("c", &[2], &[0.0, 1.0]), &["(Clip)", "'c'", "[2]", "one number"]);
+    clip(floats("c", &[], &[f32::NAN]), &["limit NaN"]);
+    clip(floats("c", &[], &[f32::INFINITY]), &["limit inf"]);
+    refused(
+        &base().node("Clip", &["x"], "y", &[float("min", 0.0)]),
+        &["(Clip)", "'min'", "operator set 11"],
+    );
+    let depends = base().node("Clip", &["x", "x"], "y", &[]);
+    refused(&depends, &["(Clip)"]);
+    let erf = |one: f32, shape: &[i64]| {
+        base()
+            .constant(floats("k", shape, &vec![0.7; shape.iter().product::<i64>() as usize]))
+            .constant(floats("one", &[], &[one]))
+            .node("Mul", &["x", "k"], "s", &[])
+            .node("Erf", &["s"], "e", &[])
+            .node("Add", &["e", "one"], "g", &[])
+            .node("Mul", &["x", "g"], "y", &[])
+    };
+    assert!(load(&erf(1.0, &[])).is_ok());
+    refused(&erf(2.0, &[]), &["'one' is not 1"]);
+    refused(&erf(1.0, &[2]), &["'k'", "[2]", "one number"]);
+    refused(&erf(1.0, &[1, 1, 1]), &["'k'", "[1, 1, 1]"]);
+}
+
+#[test]
+fn windows_that_are_none() {
+    let pool = |dims: &[i64], attributes: &[Message], holds: &[&str]| {
+        refused(&Model::new(dims).node("MaxPool", &["x"], "y", attributes), holds);
+    };
+    let kernel = || list("kernel_shape", &[2, 2]);
+    let image = [1, 1, 3, 3];
+    pool(&image, &[], &["(MaxPool)", "no kernel_shape"]);
+    pool(&image, &[list("kernel_shape", &[2])], &["kernel of shape [2]", "[1, 1, 3, 3]"]);
+    pool(&image, &[list("kernel_shape", &[4, 1])], &["extent 4", "3"]);
+    pool(&image, &[kernel(), int("storage_order", 1)], &["'storage_order'", "not supported"]);
+    pool(&image, &[kernel(), int("count_include_pad", 1)], &["'count_include_pad'"]);
+    pool(&image, &[kernel(), list("pads", &[2, 0, 0, 0])], &["padding alone"]);
+    pool(&image, &[kernel(), list("strides", &[0, 1])], &["strides [0, 1]"]);
+    let same = text("auto_pad", "SAME_UPPER");
+    pool(&image, &[kernel(), same, list("dilations", &[2, 1])], &["dilations", "SAME"]);
+    pool(&[1, 3], &[list("kernel_shape", &[])], &["kernel of shape []"]);
+    pool(&[3], &[kernel()], &["[3]", "spatial axes"]);
+    refused(
+        &Model::new(&[1, 3]).node("GlobalMaxPool", &["x"], "y", &[]),
+        &["(GlobalMaxPool)", "spatial axes"],
+    );
+    // The indices of the maxima.
+    let both = Message::default()
+        .text(1, "x")
+        .text(2, "m")
+        .text(2, "y")
+        .text(4, "MaxPool")
+        .bytes(5, &kernel().0);
+    refused(&Model::new(&image).field(1, both), &["output 1", "only output 0"]);
 }
 
 #[test]
@@ -262,6 +383,19 @@ fn sizes_beyond_the_limits() {
         &[],
     );
     refused(&pads, &["(Pad)", "1048576"]);
+    // A layer of a round: 2 of 4 candidates pass by, 2 differences.
+    let pool = Model::new(&[1, 1, 256, 256]).node(
+        "MaxPool",
+        &["x"],
+        "y",
+        &[list("kernel_shape", &[2, 2]), list("strides", &[2, 2])],
+    );
+    refused(&pool, &["'y_node' (MaxPool)", "65536 x 65536", "67108864"]);
+    let wide = Model::new(&[1, 9000])
+        .constant(floats("w", &[9000, 1], &[0.5; 9000]))
+        .node("MatMul", &["x", "w"], "m", &[])
+        .node("Add", &["x", "m"], "y", &[]);
+    refused(&wide, &["'m_node' (MatMul)", "9001 x 9000", "67108864"]);
     let limits = import::Limits { weights: 10, ..import::Limits::default() };
     let model = base()
         .node("MatMul", &["x", "w"], "a", &[])
@@ -293,6 +427,6 @@ fn files_that_are_not_models() {
 #[test]
 fn names_are_shown_harmlessly() {
     let nasty =
-        Message::default().text(1, "x").text(2, "y").text(3, "a\x1b[2Jb\n").text(4, "MaxPool");
+        Message::default().text(1, "x").text(2, "y").text(3, "a\x1b[2Jb\n").text(4, "LpPool");
     refused(&Model::new(&[1]).field(1, nasty), &[r"'a\u{1b}[2Jb\n'"]);
 }

@@ -14,7 +14,7 @@ pub(super) const MAX_RANK: usize = 64;
 pub(super) enum Value {
     /// Does not depend on the input.
     Constant(Rc<Tensor>),
-    /// The chain's current value, in this shape.
+    /// A value that depends on the input, in this shape; as a result, the chain's current one.
     Signal(Vec<usize>),
 }
 
@@ -35,9 +35,20 @@ impl Value {
 pub(super) struct Rule {
     /// The attributes that the rule knows; any other is refused.
     pub attributes: &'static [&'static str],
-    /// Whether it only looks at its operand's shape.
-    pub peeks: bool,
+    /// What it does with operands that depend on the input.
+    pub takes: Takes,
     pub apply: Apply,
+}
+
+/// What a rule takes.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Takes {
+    /// The shape of its operand.
+    Shape,
+    /// One value: it is the chain's current one.
+    Value,
+    /// Any number of them: the first is the current one, the others are operands beside it.
+    Values,
 }
 
 /// Evaluates a node: a constant, or a change of the chain and the new value's shape.
@@ -46,6 +57,8 @@ pub(super) type Apply = fn(&Call<'_>, &mut Chain) -> Checked<Value>;
 /// A node, and what its inputs stand for.
 pub(super) struct Call<'g> {
     pub node: &'g Node<'g>,
+    /// The names of the operands, `""` where one is not given.
+    pub inputs: Vec<&'g str>,
     pub opset: i64,
     pub operands: Vec<Option<Value>>,
 }
@@ -100,7 +113,7 @@ impl Call<'_> {
 
     /// The name of input `i`, quoted.
     pub fn name(&self, i: usize) -> String {
-        self.node.inputs.get(i).map_or_else(|| format!("input {i}"), |name| quoted(name))
+        self.inputs.get(i).map_or_else(|| format!("input {i}"), |name| quoted(name))
     }
 
     pub fn int(&self, name: &str, default: i64) -> Checked<i64> {

@@ -12,10 +12,23 @@ pub(super) const ATTRIBUTES: &[&str] =
 /// The largest stride, dilation, pad or size along one axis: sums of products of two stay in i64.
 const MOST: i64 = 1 << 30;
 
+/// What a window may do at the end of an axis.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Edge {
+    /// The last one ends within the padded input: the number of windows is rounded down.
+    Within,
+    /// The number of windows is rounded up, which must make no difference.
+    Meets,
+    /// It is rounded up; a window may hang over the edge if it begins before the padding there.
+    HangsOver,
+}
+
 /// A kernel that slides over the spatial axes.
 pub(super) struct Window {
     input: Vec<usize>,
+    kernel: Vec<usize>,
     strides: Vec<usize>,
+    dilations: Vec<usize>,
     /// Of each tap, how far it lies from the window's corner along each axis.
     offsets: Vec<Vec<usize>>,
     /// Padding before each axis.
@@ -25,13 +38,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The window over `input` that the attributes describe, of at most `most` taps; `ceil` rounds
-    /// the number of its positions up.
+    /// The window over `input` that the attributes describe, of at most `most` taps.
     pub fn new(
         call: &Call<'_>,
         input: &[usize],
         kernel: &[usize],
-        ceil: bool,
+        edge: Edge,
         most: usize,
     ) -> Checked<Self> {
         let taps = count(kernel).filter(|&taps| taps <= most).ok_or_else(|| {
@@ -81,13 +93,19 @@ impl Window {
                     size + first + last
                 ));
             }
-            before.push(usize::try_from(first).map_err(|_| "a negative pad")?);
-            output.push(usize::try_from(room / stride + 1).map_err(|_| "a negative size")?);
-            if ceil && room % stride != 0 {
+            let hangs = room % stride != 0;
+            if hangs && (edge == Edge::Meets || (edge == Edge::HangsOver && mode != "NOTSET")) {
                 return Err(
                     "ceil_mode with a window that hangs over the edge: not supported".into()
                 );
             }
+            before.push(usize::try_from(first).map_err(|_| "a negative pad")?);
+            let mut windows = room / stride + 1;
+            if edge == Edge::HangsOver {
+                windows += i64::from(hangs);
+                windows -= i64::from((windows - 1) * stride >= size + first);
+            }
+            output.push(usize::try_from(windows).map_err(|_| "a negative size")?);
         }
         let offsets = (0..taps)
             .map(|tap| {
@@ -98,7 +116,24 @@ impl Window {
                     .collect()
             })
             .collect();
-        Ok(Window { input: input.to_vec(), strides, offsets, before, output })
+        let (input, kernel) = (input.to_vec(), kernel.to_vec());
+        Ok(Window { input, kernel, strides, dilations, offsets, before, output })
+    }
+
+    /// Along one axis, the number of positions and of taps.
+    pub fn size(&self, axis: usize) -> (usize, usize) {
+        let get = |list: &[usize]| list.get(axis).copied().unwrap_or(0);
+        (get(&self.output), get(&self.kernel))
+    }
+
+    /// Where the taps lie along one axis when the window is at `position` there: those on the input.
+    pub fn along(&self, axis: usize, position: usize) -> Vec<usize> {
+        let get = |list: &[usize]| list.get(axis).copied().unwrap_or(0);
+        let corner = position * get(&self.strides);
+        (0..get(&self.kernel))
+            .filter_map(|tap| (corner + tap * get(&self.dilations)).checked_sub(get(&self.before)))
+            .filter(|&i| i < get(&self.input))
+            .collect()
     }
 
     /// Calls `each` with the flat index in the kernel and in the input of every tap that lies on the
@@ -166,7 +201,7 @@ pub(super) fn conv(call: &Call<'_>, chain: &mut Chain) -> Checked<Value> {
         return Err(format!("{} in {group} groups", misfit()));
     }
     let kernel = kernel_shape(call, Some(kernel))?;
-    let window = Window::new(call, spatial, &kernel, false, chain.limits().elements)?;
+    let window = Window::new(call, spatial, &kernel, Edge::Within, chain.limits().elements)?;
     let weights =
         call.constant(1)?.weights().map_err(|message| format!("{} {message}", call.name(1)))?;
     let bias = if call.optional(2).is_some() { Some(call.numbers(2)?) } else { None };

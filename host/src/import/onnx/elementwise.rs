@@ -96,7 +96,7 @@ fn broadcast(shape: &[usize], constant: &Tensor) -> Checked<(Vec<usize>, Vec<usi
 }
 
 /// Shapes are aligned at their ends; a size of 1 stretches.
-fn broadcast_shape(a: &[usize], b: &[usize]) -> Checked<Vec<usize>> {
+pub(super) fn broadcast_shape(a: &[usize], b: &[usize]) -> Checked<Vec<usize>> {
     let rank = a.len().max(b.len());
     let dim = |shape: &[usize], axis: usize| {
         (axis + shape.len()).checked_sub(rank).and_then(|i| shape.get(i).copied()).unwrap_or(1)
@@ -110,7 +110,7 @@ fn broadcast_shape(a: &[usize], b: &[usize]) -> Checked<Vec<usize>> {
         .collect()
 }
 
-fn broadcast_strides(shape: &[usize], rank: usize) -> Vec<usize> {
+pub(super) fn broadcast_strides(shape: &[usize], rank: usize) -> Vec<usize> {
     let mut padded = vec![0; rank.saturating_sub(shape.len())];
     padded.extend(
         strides(shape).iter().zip(shape).map(|(&stride, &dim)| if dim == 1 { 0 } else { stride }),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::call::quoted;
+use super::patterns::{self, Fused};
 use super::proto::{Graph, Node, ValueInfo};
 
 /// A place in the graph, as errors name it.
@@ -16,6 +17,15 @@ pub(super) struct Plan<'g> {
     pub order: Vec<usize>,
     /// Index of each initializer by name.
     pub initializers: HashMap<&'g str, usize>,
+    /// Nodes that stand for several.
+    pub fused: HashMap<usize, Fused<'g>>,
+}
+
+impl<'g> Plan<'g> {
+    /// The operands of node `index`.
+    pub fn inputs<'p>(&'p self, index: usize, node: &'p Node<'g>) -> &'p [&'g str] {
+        self.fused.get(&index).map_or(&node.inputs, |fused| &fused.inputs)
+    }
 }
 
 /// `node 'name' (Op)`, or the node's number if it has no name.
@@ -57,9 +67,12 @@ pub(super) fn plan<'g>(graph: &'g Graph<'g>) -> Result<Plan<'g>, (Place, String)
             }
         }
     }
+    let fused = patterns::find(graph, &initializers, &producers);
     let finder = Finder { input, initializers: &initializers, producers: &producers };
-    let order = order(graph, &finder, output)?;
-    Ok(Plan { input, output, order, initializers })
+    let mut plan = Plan { input, output, order: Vec::new(), initializers: HashMap::new(), fused };
+    plan.order = order(graph, &finder, &plan)?;
+    plan.initializers = initializers;
+    Ok(plan)
 }
 
 /// The only item, or an error that names what there is.
@@ -123,8 +136,9 @@ enum Mark {
 fn order<'g>(
     graph: &'g Graph<'g>,
     finder: &Finder<'_, 'g>,
-    output: &ValueInfo<'_>,
+    plan: &Plan<'g>,
 ) -> Result<Vec<usize>, (Place, String)> {
+    let output = plan.output;
     let mut order = Vec::new();
     let mut marks = vec![Mark::New; graph.nodes.len()];
     let place = || format!("output {}", quoted(output.name));
@@ -139,7 +153,7 @@ fn order<'g>(
             break;
         };
         *mark = Mark::Open;
-        let Some(&name) = node.inputs.get(next) else {
+        let Some(&name) = plan.inputs(index, node).get(next) else {
             *mark = Mark::Done;
             order.push(index);
             stack.pop();

@@ -1,20 +1,25 @@
 //! ONNX models.
 //!
 //! The graph is walked once, from the input to the output, and every node either computes a
-//! constant or changes the one value that depends on the input. A node that joins two such values,
-//! or an operator, attribute or element type that is not known here, is refused by name.
+//! constant or makes a value that depends on the input of those before. Such values may be used
+//! more than once, and added, subtracted and concatenated; any other joining of two, and an
+//! operator, attribute or element type that is not known here, is refused by name.
 //!
 //! A leading dimension that is symbolic counts as 1, the batch of one input that a claim is about;
 //! every other dimension is part of the input, which is the flattened tensor. Element types of
 //! values are not looked at beyond the input's: in real arithmetic they mean nothing.
 
+mod activations;
 mod call;
 mod constant;
 mod conv;
 mod elementwise;
 mod graph;
+mod join;
 mod linear;
+mod max_pool;
 mod ops;
+mod patterns;
 mod pool;
 mod proto;
 mod shape;
@@ -28,7 +33,7 @@ use super::chain::{Chain, Checked};
 use super::limits::Limits;
 use crate::error::{Error, Result};
 use crate::network::Network;
-use call::{Call, MAX_RANK, Value, quoted};
+use call::{Call, MAX_RANK, Rule, Takes, Value, quoted};
 use graph::{Place, Plan};
 use proto::{Dim, Graph, ValueInfo};
 use tensor::{Data, Tensor, count};
@@ -130,10 +135,13 @@ fn input_shape(input: &ValueInfo<'_>) -> Checked<Vec<usize>> {
 /// What a name stands for during the walk.
 enum Slot {
     Constant(Rc<Tensor>),
-    /// The value that depends on the input; `taken` by the node that went on from it.
+    /// A value that depends on the input.
     Signal {
         shape: Vec<usize>,
-        taken: Option<usize>,
+        /// Its number among those that wait in the chain.
+        number: usize,
+        /// How often it is still needed.
+        uses: usize,
     },
 }
 
@@ -142,6 +150,8 @@ struct Walk<'g> {
     plan: &'g Plan<'g>,
     opset: i64,
     slots: HashMap<&'g str, Slot>,
+    /// How often each value is taken.
+    uses: HashMap<&'g str, usize>,
     chain: Chain,
     constants: usize,
 }
@@ -156,21 +166,41 @@ impl<'g> Walk<'g> {
     ) -> Checked<Self> {
         let inputs = count(&shape).ok_or_else(|| format!("shape {shape:?} is too large"))?;
         let chain = Chain::new(inputs, limits)?;
-        let slots = HashMap::from([(plan.input.name, Slot::Signal { shape, taken: None })]);
-        Ok(Walk { graph, plan, opset, slots, chain, constants: 0 })
+        let mut walk = Walk {
+            graph,
+            plan,
+            opset,
+            slots: HashMap::new(),
+            uses: uses(graph, plan),
+            chain,
+            constants: 0,
+        };
+        walk.keep(plan.input.name, shape)?;
+        Ok(walk)
+    }
+
+    /// Keeps the chain's current value as `name`, if anything needs it.
+    fn keep(&mut self, name: &'g str, shape: Vec<usize>) -> Checked<()> {
+        let uses = self.uses.get(name).copied().unwrap_or(0);
+        if uses > 0 {
+            let number = self.chain.store()?;
+            self.slots.insert(name, Slot::Signal { shape, number, uses });
+        }
+        Ok(())
     }
 
     /// Evaluates one node.
     fn step(&mut self, index: usize) -> std::result::Result<(), (Place, String)> {
         let Some(node) = self.graph.nodes.get(index) else { return Ok(()) };
-        let value =
-            self.evaluate(index).map_err(|message| (graph::node_place(index, node), message))?;
+        let place = |message| (graph::node_place(index, node), message);
+        let value = self.evaluate(index).map_err(place)?;
         if let Some(&name) = node.outputs.first() {
-            let slot = match value {
-                Value::Constant(tensor) => Slot::Constant(tensor),
-                Value::Signal(shape) => Slot::Signal { shape, taken: None },
-            };
-            self.slots.insert(name, slot);
+            match value {
+                Value::Constant(tensor) => {
+                    self.slots.insert(name, Slot::Constant(tensor));
+                }
+                Value::Signal(shape) => self.keep(name, shape).map_err(place)?,
+            }
         }
         Ok(())
     }
@@ -183,26 +213,20 @@ impl<'g> Walk<'g> {
                 quoted(node.domain)
             ));
         }
-        let rule = ops::rule(node.op)?;
+        let rule = match self.plan.fused.get(&index) {
+            Some(fused) => Rule { attributes: &[], takes: Takes::Value, apply: fused.apply },
+            None => ops::rule(node.op)?,
+        };
         call::check_attributes(node, rule.attributes)?;
-        let mut operands = Vec::with_capacity(node.inputs.len());
-        for &name in &node.inputs {
-            operands.push(if name.is_empty() {
-                None
-            } else {
-                Some(self.operand(name, index, rule.peeks)?)
-            });
+        let inputs = self.plan.inputs(index, node).to_vec();
+        let mut operands = Vec::with_capacity(inputs.len());
+        for &name in &inputs {
+            operands.push(if name.is_empty() { None } else { Some(self.operand(name)?) });
         }
-        let mut signals =
-            node.inputs.iter().zip(&operands).filter(|(_, o)| matches!(o, Some(Value::Signal(_))));
-        if let (Some((a, _)), Some((b, _))) = (signals.next(), signals.next()) {
-            return Err(format!(
-                "joins two values that depend on the input, {} and {}; branches are not supported",
-                quoted(a),
-                quoted(b)
-            ));
+        if rule.takes != Takes::Shape {
+            self.load(&inputs, rule.takes)?;
         }
-        let call = Call { node, opset: self.opset, operands };
+        let call = Call { node, inputs, opset: self.opset, operands };
         let value = (rule.apply)(&call, &mut self.chain)?;
         if value.shape().len() > MAX_RANK {
             return Err(format!("{} dimensions; at most {MAX_RANK} are read", value.shape().len()));
@@ -218,20 +242,37 @@ impl<'g> Walk<'g> {
         Ok(value)
     }
 
-    /// The value of `name`, taken by node `index` unless that only peeks at its shape.
-    fn operand(&mut self, name: &'g str, index: usize, peeks: bool) -> Checked<Value> {
-        match self.slots.get_mut(name) {
-            Some(Slot::Constant(tensor)) => return Ok(Value::Constant(Rc::clone(tensor))),
-            Some(Slot::Signal { shape, taken }) => {
-                let other = if peeks { None } else { taken.replace(index) };
-                if let Some(other) = other {
-                    let by = self.graph.nodes.get(other);
-                    let by = by.map_or_else(String::new, |n| graph::node_place(other, n));
-                    let name = quoted(name);
-                    return Err(format!("{name} is used by {by} too; branches are not supported"));
+    /// Loads the operands that depend on the input into the chain.
+    fn load(&mut self, inputs: &[&'g str], takes: Takes) -> Checked<()> {
+        let mut first = None;
+        for &name in inputs {
+            let Some(Slot::Signal { number, uses, .. }) = self.slots.get_mut(name) else {
+                continue;
+            };
+            *uses = uses.saturating_sub(1);
+            let (number, last) = (*number, *uses == 0);
+            match first {
+                None => self.chain.load(number, last)?,
+                Some(_) if takes == Takes::Values => self.chain.load_operand(number, last)?,
+                Some(first) => {
+                    return Err(format!(
+                        "joins two values that depend on the input, {} and {}; only Add, Sub and \
+                         Concat may",
+                        quoted(first),
+                        quoted(name)
+                    ));
                 }
-                return Ok(Value::Signal(shape.clone()));
             }
+            first = first.or(Some(name));
+        }
+        Ok(())
+    }
+
+    /// The value of `name`.
+    fn operand(&mut self, name: &'g str) -> Checked<Value> {
+        match self.slots.get(name) {
+            Some(Slot::Constant(tensor)) => return Ok(Value::Constant(Rc::clone(tensor))),
+            Some(Slot::Signal { shape, .. }) => return Ok(Value::Signal(shape.clone())),
             None => {}
         }
         let proto = self
@@ -261,10 +302,11 @@ impl<'g> Walk<'g> {
         Ok(())
     }
 
-    fn finish(self, output: &ValueInfo<'_>) -> Checked<Network> {
-        let Some(Slot::Signal { shape, taken: None }) = self.slots.get(output.name) else {
+    fn finish(mut self, output: &ValueInfo<'_>) -> Checked<Network> {
+        let Some(Slot::Signal { shape, number, .. }) = self.slots.get(output.name) else {
             return Err("does not depend on the input".into());
         };
+        self.chain.load(*number, true)?;
         let size = |dim: &Dim<'_>| match dim {
             Dim::Size(size) => usize::try_from(*size).ok(),
             _ => None,
@@ -276,4 +318,20 @@ impl<'g> Walk<'g> {
         }
         self.chain.finish()
     }
+}
+
+/// How often each value is taken by the nodes that are evaluated, and as the output.
+fn uses<'g>(graph: &'g Graph<'g>, plan: &Plan<'g>) -> HashMap<&'g str, usize> {
+    let mut uses = HashMap::from([(plan.output.name, 1)]);
+    for &index in &plan.order {
+        let Some(node) = graph.nodes.get(index) else { continue };
+        let fused = plan.fused.contains_key(&index);
+        if !fused && ops::rule(node.op).is_ok_and(|rule| rule.takes == Takes::Shape) {
+            continue;
+        }
+        for &name in plan.inputs(index, node) {
+            *uses.entry(name).or_insert(0) += 1;
+        }
+    }
+    uses
 }

@@ -1,9 +1,7 @@
 //! The operators that are read, and those that need no file of their own.
 
-use certus_engine::model::Activation;
-
-use super::call::{Apply, Call, Rule, Value};
-use super::{constant, conv, elementwise, linear, pool, shape};
+use super::call::{Apply, Call, Rule, Takes, Value};
+use super::{activations, constant, conv, elementwise, join, linear, max_pool, pool, shape};
 use crate::import::chain::{Chain, Checked};
 
 /// The rule for an operator; an error that tells why there is none.
@@ -16,8 +14,10 @@ pub(super) fn rule(op: &str) -> Checked<Rule> {
         "Conv" => rule_of(conv::ATTRIBUTES, conv::conv),
         "AveragePool" => rule_of(pool::ATTRIBUTES, pool::average_pool),
         "GlobalAveragePool" => rule_of(&[], pool::global_average_pool),
-        "Add" => rule_of(LEGACY, elementwise::add),
-        "Sub" => rule_of(LEGACY, elementwise::sub),
+        "MaxPool" => rule_of(max_pool::ATTRIBUTES, max_pool::max_pool),
+        "GlobalMaxPool" => rule_of(&[], max_pool::global_max_pool),
+        "Add" => joining(LEGACY, join::add),
+        "Sub" => joining(LEGACY, join::sub),
         "Mul" => rule_of(LEGACY, elementwise::mul),
         "Div" => rule_of(LEGACY, elementwise::div),
         "Neg" => rule_of(LEGACY, elementwise::neg),
@@ -25,8 +25,19 @@ pub(super) fn rule(op: &str) -> Checked<Rule> {
             &["epsilon", "momentum", "training_mode", "spatial", "is_test", "consumed_inputs"],
             elementwise::batch_normalization,
         ),
-        "Relu" => rule_of(&["consumed_inputs"], relu),
-        "LeakyRelu" => rule_of(&["alpha", "consumed_inputs"], leaky_relu),
+        "Relu" => rule_of(&["consumed_inputs"], activations::relu),
+        "LeakyRelu" => rule_of(&["alpha", "consumed_inputs"], activations::leaky_relu),
+        "Abs" => rule_of(&["consumed_inputs"], activations::abs),
+        "Sign" => rule_of(&[], activations::sign),
+        "Clip" => rule_of(&["min", "max", "consumed_inputs"], activations::clip),
+        "HardSigmoid" => rule_of(&["alpha", "beta", "consumed_inputs"], activations::hard_sigmoid),
+        "Elu" => rule_of(&["alpha", "consumed_inputs"], activations::elu),
+        "Softplus" => rule_of(&[], activations::softplus),
+        "Sigmoid" => rule_of(&["consumed_inputs"], activations::sigmoid),
+        "Tanh" => rule_of(&["consumed_inputs"], activations::tanh),
+        "Atan" => rule_of(&[], activations::atan),
+        "Swish" => rule_of(&["alpha"], activations::swish),
+        "Gelu" => rule_of(&["approximate"], activations::gelu),
         "Identity" => rule_of(&[], identity),
         "Dropout" => rule_of(&["ratio", "seed", "is_test", "consumed_inputs"], dropout),
         "Cast" => rule_of(&["to", "saturate", "round_mode"], constant::cast),
@@ -41,8 +52,10 @@ pub(super) fn rule(op: &str) -> Checked<Rule> {
             constant::constant,
         ),
         "ConstantOfShape" => rule_of(&["value"], constant::constant_of_shape),
-        "Shape" => Rule { attributes: &["start", "end"], peeks: true, apply: constant::shape },
-        "Concat" => rule_of(&["axis"], constant::concat),
+        "Shape" => {
+            Rule { attributes: &["start", "end"], takes: Takes::Shape, apply: constant::shape }
+        }
+        "Concat" => joining(&["axis"], join::concat),
         "Slice" => rule_of(&["axes", "starts", "ends"], constant::slice),
         "Gather" => rule_of(&["axis"], constant::gather),
         "Softmax" | "LogSoftmax" => {
@@ -54,8 +67,9 @@ pub(super) fn rule(op: &str) -> Checked<Rule> {
         _ => {
             return Err(
                 "not supported; certus certifies networks of Gemm, MatMul, Conv, AveragePool, \
-                        BatchNormalization and arithmetic with constants, with Relu or LeakyRelu \
-                        between"
+                        MaxPool, BatchNormalization, sums, and arithmetic with constants, with \
+                        Relu, LeakyRelu, Abs, Sign, Clip, HardSigmoid, Elu, Softplus, Sigmoid, \
+                        Tanh, Atan, Swish or Gelu between"
                     .into(),
             );
         }
@@ -63,23 +77,12 @@ pub(super) fn rule(op: &str) -> Checked<Rule> {
 }
 
 fn rule_of(attributes: &'static [&'static str], apply: Apply) -> Rule {
-    Rule { attributes, peeks: false, apply }
+    Rule { attributes, takes: Takes::Value, apply }
 }
 
-fn relu(call: &Call<'_>, chain: &mut Chain) -> Checked<Value> {
-    let shape = call.signal(0)?;
-    chain.activate(Activation::Relu)?;
-    Ok(Value::Signal(shape.to_vec()))
-}
-
-fn leaky_relu(call: &Call<'_>, chain: &mut Chain) -> Checked<Value> {
-    let shape = call.signal(0)?;
-    let slope = call.float("alpha", 0.01)?;
-    if !(0.0..=1.0).contains(&slope) {
-        return Err(format!("slope {slope}; expected 0 to 1"));
-    }
-    chain.activate(Activation::LeakyRelu(slope))?;
-    Ok(Value::Signal(shape.to_vec()))
+/// The rule of an operator that may join values.
+fn joining(attributes: &'static [&'static str], apply: Apply) -> Rule {
+    Rule { attributes, takes: Takes::Values, apply }
 }
 
 fn identity(call: &Call<'_>, _: &mut Chain) -> Checked<Value> {

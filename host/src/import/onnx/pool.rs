@@ -1,7 +1,7 @@
 //! Average pooling: a layer of ones, then each row divided by the number of its taps.
 
 use super::call::{Call, Value};
-use super::conv::{Window, kernel_shape};
+use super::conv::{Edge, Window, kernel_shape};
 use super::tensor::count;
 use crate::import::chain::{Chain, Checked};
 use crate::import::exact::Approx;
@@ -21,8 +21,8 @@ pub(super) fn average_pool(call: &Call<'_>, chain: &mut Chain) -> Checked<Value>
     if kernel.len() != spatial.len() || spatial.is_empty() {
         return Err(format!("a kernel of shape {kernel:?} for a value of shape {shape:?}"));
     }
-    let window =
-        Window::new(call, spatial, &kernel, call.flag("ceil_mode")?, chain.limits().elements)?;
+    let edge = if call.flag("ceil_mode")? { Edge::Meets } else { Edge::Within };
+    let window = Window::new(call, spatial, &kernel, edge, chain.limits().elements)?;
     let out = [&[batch, channels], window.output.as_slice()].concat();
     let sizes = (count(&window.output), count(spatial), count(&kernel), count(&out));
     let (Some(positions), Some(size), Some(taps), Some(rows)) = sizes else {

@@ -2,7 +2,7 @@
 
 use super::call::{Call, MAX_RANK, Value, axis};
 use super::tensor::{Tensor, count, strides, unravel, walk};
-use crate::import::chain::{Chain, Checked};
+use crate::import::chain::{Chain, Checked, Pick};
 
 pub(super) fn flatten(call: &Call<'_>, _: &mut Chain) -> Checked<Value> {
     let shape = call.operand(0)?.shape();
@@ -135,8 +135,8 @@ pub(super) fn transpose(call: &Call<'_>, chain: &mut Chain) -> Checked<Value> {
     match operand {
         Value::Constant(tensor) => tensor.select(out, &indices).map(Value::constant),
         Value::Signal(_) => {
-            let sources: Vec<_> = indices.into_iter().map(Some).collect();
-            chain.rearrange(&sources, 0.0)?;
+            let picks: Vec<_> = indices.into_iter().map(|i| Pick::From(0, i)).collect();
+            chain.pick(&picks)?;
             Ok(Value::Signal(out))
         }
     }
@@ -180,18 +180,19 @@ pub(super) fn pad(call: &Call<'_>, chain: &mut Chain) -> Checked<Value> {
         .filter(|&count| count <= most)
         .ok_or_else(|| format!("to shape {out:?}; at most {most} elements are read"))?;
     let from_strides = strides(shape);
-    let sources: Vec<Option<usize>> = (0..total)
-        .map(|i| {
-            let mut source = 0;
-            for (((at, &before), &dim), &stride) in
-                unravel(i, &out).into_iter().zip(&offsets).zip(shape).zip(&from_strides)
-            {
-                source += at.checked_sub(before).filter(|&at| at < dim)? * stride;
-            }
-            Some(source)
-        })
+    let source = |i: usize| {
+        let mut source = 0;
+        for (((at, &before), &dim), &stride) in
+            unravel(i, &out).into_iter().zip(&offsets).zip(shape).zip(&from_strides)
+        {
+            source += at.checked_sub(before).filter(|&at| at < dim)? * stride;
+        }
+        Some(source)
+    };
+    let picks: Vec<Pick> = (0..total)
+        .map(|i| source(i).map_or(Pick::Constant(filler), |i| Pick::From(0, i)))
         .collect();
-    chain.rearrange(&sources, filler)?;
+    chain.pick(&picks)?;
     Ok(Value::Signal(out))
 }
 
