@@ -12,7 +12,7 @@ use crate::blob::{self, WeightKind};
 use crate::cpu::Runner;
 use crate::dataset::{self, CsvLabels};
 use crate::error::{Error, Result};
-use crate::geometry::{Plane, ROUNDING, Window, regions};
+use crate::geometry::{Plane, ROUNDING, Window, check_two_lines, regions};
 use crate::network::Network;
 use crate::report::{Overlay, RegionPlot, Sink};
 
@@ -76,6 +76,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let message = "1 output, expected a classifier with at least 2";
         return Err(Error::input(&args.model, "output", message));
     }
+    let layers = network.layers.iter().map(|layer| (layer.activation, layer.through));
+    check_two_lines("plot regions", layers)?;
     let axes = axes(args, network.inputs)?;
     let x = center(args, network.inputs)?;
     let (class, overlay) = overlay(args, &network, &x)?;

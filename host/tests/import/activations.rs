@@ -4,7 +4,9 @@ use certus::network::Network;
 use certus_engine::model::Activation;
 
 use crate::writer::{Message, Model, float, floats, text};
-use crate::{apply, erf, forward, is_exact, load};
+use libm::erf;
+
+use crate::{apply, forward, is_exact, load};
 
 /// A layer `z` of weights and biases that tell the rows apart.
 fn layer() -> Model {
