@@ -179,17 +179,25 @@ fn nothing(model: &Model<'_>) -> Report {
     }
 }
 
-/// The best bounds of all the method's stages.
+/// The best bounds of all the method's stages; those of a later one where an earlier is refused, for
+/// tighter bounds may stay within range.
 fn bound(
     args: &Args,
     runner: &mut Runner<'_>,
     region: &Region<'_>,
 ) -> std::result::Result<Report, bounds::Error> {
     let mut best: Option<Report> = None;
+    let mut refused = bounds::Error::Spec;
     for stage in args.method.stages() {
         let How::Bounds(options) = stage.how else { continue };
         let options = bounds::Options { every_neuron: args.layers, ..options };
-        let found = runner.report(region, &Spec::Outputs, &options)?;
+        let found = match runner.report(region, &Spec::Outputs, &options) {
+            Ok(found) => found,
+            Err(error) => {
+                refused = error;
+                continue;
+            }
+        };
         best = Some(match best {
             None => found,
             Some(mut best) => {
@@ -201,7 +209,7 @@ fn bound(
             }
         });
     }
-    best.ok_or(bounds::Error::Spec)
+    best.ok_or(refused)
 }
 
 /// A report's ranges, outputs first.

@@ -158,3 +158,29 @@ fn an_output_file_is_replaced_whole_or_left() {
     assert!(folder.read("out.csv").starts_with("index,layer,output"));
     import::read(model.as_ref()).unwrap();
 }
+
+/// Two neurons that cancel: 0 to CROWN, an interval beyond f32 two layers later.
+#[test]
+fn auto_goes_on_where_intervals_leave_the_range() {
+    let folder = Folder::new();
+    let large = 2f32.powi(55);
+    let sign = |_, j| if j == 0 { large } else { -large };
+    let mut first = layer(2, 1, |_, _| 1.0, false);
+    first.bias = vec![10.0; 2];
+    let layers = vec![
+        first,
+        layer(1, 2, sign, false),
+        layer(1, 1, |_, _| large, false),
+        layer(1, 1, |_, _| 1.0, true),
+    ];
+    let model = folder.file("cancelling.certus", super::blob(layers));
+    let run = |method: &str| {
+        certus(&["bounds", &model, "--box", "1", "2", "--method", method, "--format", "jsonl"])
+    };
+    let refused = run("ibp");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("could reach 2^100"));
+    let [crown, auto] = ["crown", "auto"].map(|method| lines(&stdout(&run(method), 0)).remove(0));
+    assert_eq!(ends(&auto), ends(&crown));
+    assert!(ends(&auto).0 <= 0.0 && ends(&auto).1 >= 0.0);
+}
