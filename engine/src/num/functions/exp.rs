@@ -12,7 +12,7 @@ use super::clamp;
 /// `2^23 + 2^22`: a float of magnitude below `2^22` plus this, less this, is the nearest whole one.
 const WHOLE: f32 = 12_582_912.0;
 /// `355/512`.
-const LN_2_HIGH: f32 = 0.693_359_375;
+const LN_2_HIGH: f32 = 355.0 / 512.0;
 /// `ln 2 - 355/512`.
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
