@@ -73,7 +73,10 @@ fn wrong_use_is_told() {
     let unit = floats("w", &[2, 2], &[1.0, 0.0, 0.0, 1.0]);
     let smooth = Model::new(&[-1, 2]).constant(unit).node("MatMul", &["x", "w"], "h", &[]);
     let smooth = folder.file("smooth.onnx", smooth.node("Tanh", &["h"], "y", &[]).bytes());
-    refused(&["plot", "regions", &smooth, "--center", "0,0"], &["tanh after layer 0", "expected ReLU"]);
+    refused(
+        &["plot", "regions", &smooth, "--center", "0,0"],
+        &["tanh after layer 0", "expected ReLU"],
+    );
     refused(&["plot", "nothing"], &["nothing", "certus plot --help"]);
     assert_eq!(certus(&["plot"]).status.code(), Some(4));
 }

@@ -161,6 +161,3 @@ fn beyond(y: f32, n: u32) -> f32 {
         f32::from_bits(y.to_bits() - n)
     }
 }
-
-#[cfg(test)]
-mod tests;
