@@ -5,6 +5,7 @@
 //! `fl(a op b) = (a op b)(1 + d) + e` with `|d| <= U` and `|e| <= ETA`, where `ETA` also covers an
 //! FPU that flushes subnormal results and operands to zero.
 
+pub mod functions;
 pub mod powers;
 pub mod sums;
 
