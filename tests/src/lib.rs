@@ -14,12 +14,14 @@
 //!   case in all of them.
 //! * [`passes`]: forward passes in f32, each with its own order of sums.
 //! * [`floats`]: floats that are hard on rounding.
+//! * [`functions`]: references for the transcendental functions.
 //! * [`plan`]: seeds and amounts.
 
 pub mod ask;
 pub mod curves;
 pub mod dense;
 pub mod floats;
+pub mod functions;
 pub mod generate;
 pub mod geometry;
 pub mod members;

@@ -13,6 +13,7 @@ mod fuzz;
 mod lint;
 mod mcu;
 mod process;
+mod qemu;
 mod report;
 mod setup;
 mod sources;

@@ -28,24 +28,34 @@ pub enum Toolchain {
 impl Toolchain {
     /// Its cargo, in the workspace's folder, writing to its own build folder.
     pub fn cargo(&self, context: &Context, arguments: &[&str]) -> Command {
-        match self {
-            Self::Main => {
-                let mut command = context.cargo(arguments);
-                command.arg("--target-dir").arg(context.target.join("mcu"));
-                command
-            }
+        let mut command = match self {
+            Self::Main => context.cargo(arguments),
             Self::Unpacked(prefix) => {
                 let mut command = context.command(prefix.join("usr/bin/cargo"), arguments);
                 unpacked_environment(&mut command, prefix);
                 // What there is to download, the main cargo has downloaded.
                 command.env("CARGO_NET_OFFLINE", "true");
+                command
+            }
+        };
+        command.arg("--target-dir").arg(self.folder(context));
+        command
+    }
+
+    /// Where its release builds for [`MCU_TARGET`] lie.
+    pub fn programs(&self, context: &Context) -> PathBuf {
+        self.folder(context).join(MCU_TARGET).join("release")
+    }
+
+    fn folder(&self, context: &Context) -> PathBuf {
+        match self {
+            Self::Main => context.target.join("mcu"),
+            Self::Unpacked(prefix) => {
                 // A folder for each build of `core`: cargo cannot tell one from another.
                 let built = fs::metadata(library(&prefix.join("usr/lib/rustlib")));
                 let age = built.and_then(|m| m.modified()).ok();
                 let age = age.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-                let folder = format!("mcu-{:x}", age.as_millis());
-                command.arg("--target-dir").arg(context.target.join(folder));
-                command
+                context.target.join(format!("mcu-{:x}", age.as_millis()))
             }
         }
     }

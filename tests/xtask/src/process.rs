@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Says what is run, runs it with its output passed through, and wants status 0.
 pub fn run(command: &mut Command) -> Result<(), String> {
@@ -62,6 +64,33 @@ pub fn capture(command: &mut Command) -> Result<String, String> {
     }
 }
 
+/// As [`capture`], errors passed through; a program that has not ended after `limit` is stopped.
+pub fn capture_within(command: &mut Command, limit: Duration) -> Result<String, String> {
+    announce(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("{}: {e}", name(command)))?;
+    let mut pipe = child.stdout.take().ok_or("no pipe")?;
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        let _ = send.send(bytes);
+    });
+    let output = receive.recv_timeout(limit);
+    if output.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|e| format!("{}: {e}", name(command)))?;
+    match output {
+        Ok(bytes) if status.success() => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Ok(_) => Err(format!("{}: {status}", name(command))),
+        Err(_) => Err(format!("{}: stopped after {} s", name(command), limit.as_secs())),
+    }
+}
+
 /// Whether the program can be started and leaves with status 0.
 pub fn succeeds(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
@@ -81,4 +110,19 @@ fn announce(command: &Command) {
 fn name(command: &Command) -> String {
     let path = std::path::Path::new(command.get_program());
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_stopped_in_time() {
+        let limit = Duration::from_millis(100);
+        let stopped = capture_within(Command::new("sleep").arg("600"), limit);
+        assert_eq!(stopped.unwrap_err(), "sleep: stopped after 0 s");
+        let minute = Duration::from_secs(60);
+        assert_eq!(capture_within(Command::new("echo").arg("a"), minute).unwrap(), "a\n");
+        assert!(capture_within(&mut Command::new("false"), minute).is_err());
+    }
 }

@@ -17,11 +17,18 @@ pub struct Requirement {
 
 /// The linker-and-`core` for the microcontroller.
 pub const BARE_METAL: &str = "bare-metal target";
+/// The emulator of the microcontroller.
+pub const QEMU: &str = "qemu-system-arm";
 /// What compiles the fuzzer's runtime.
 pub const CXX: &str = "C++ compiler";
 
 const TABLE: &[Requirement] = &[
     Requirement { name: BARE_METAL, check: |c| mcu::find(c).is_some(), install: mcu::install },
+    Requirement {
+        name: QEMU,
+        check: |_| process::succeeds(QEMU, &["--version"]),
+        install: |_| apt::install(&[QEMU]),
+    },
     Requirement {
         name: CXX,
         check: |_| process::succeeds("c++", &["--version"]),

@@ -7,9 +7,12 @@
 
 use core::f32::consts::{FRAC_PI_2, FRAC_PI_4};
 
+use super::{NEAR_ZERO, clamp};
+
 /// The arc tangent.
 pub fn atan(x: f32) -> f32 {
-    let size = x.abs();
+    // Beyond, all are the same float.
+    let size = clamp(x.abs(), 0.0, 1.0 / NEAR_ZERO);
     let (base, low, t) = if size < 0.414_213_57 {
         (0.0, 0.0, size)
     } else if size < 2.414_213_7 {

@@ -11,7 +11,7 @@ use super::clamp;
 
 /// `2^23 + 2^22`: a float of magnitude below `2^22` plus this, less this, is the nearest whole one.
 const WHOLE: f32 = 12_582_912.0;
-/// `355/512`.
+/// The first 10 bits of ln 2.
 const LN_2_HIGH: f32 = 355.0 / 512.0;
 /// `ln 2 - 355/512`.
 const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -34,15 +34,19 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits(((n + 127) << 23) as u32)
 }
 
-/// `y 2^n` for `|n| <= 252`, rounded once.
+/// `y 2^n` for `|n| <= 252`, rounded once; infinite beyond the floats.
 pub fn scale(y: f32, n: i32) -> f32 {
     let half = n >> 1;
     y * power_of_two(half) * power_of_two(n - half)
 }
 
-/// `e^x`; 0 and infinite beyond the floats.
+/// `e^x`; 0 instead of subnormal, infinite beyond the floats.
 pub fn exp(x: f32) -> f32 {
-    let (t, n) = reduce(clamp(x, -110.0, 90.0), 0.0);
+    // Here it is ETA.
+    if x < -87.336_54 {
+        return 0.0;
+    }
+    let (t, n) = reduce(if x > 90.0 { 90.0 } else { x }, 0.0);
     scale(1.0 + t, n)
 }
 

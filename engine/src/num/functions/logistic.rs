@@ -1,15 +1,23 @@
 //! The sigmoid and its integral, softplus.
 //!
-//! Derivation: with `e = e^-|x|`, which neither overflows nor cancels, the sigmoid is `1/(1 + e)`
-//! or `e/(1 + e)`, softplus `max(x, 0) + ln(1 + e)`.
+//! Derivation: with `e = e^-|x|`, which does not overflow, the sigmoid is `1 - q` or `e - e q` with
+//! `q = e/(1 + e) <= 1/2`, whose own error counts by half at most; softplus is
+//! `max(x, 0) + ln(1 + e)`.
 
+use super::NEAR_ZERO;
 use super::exp::exp;
 
 /// `1 / (1 + e^-x)`.
 pub fn sigmoid(x: f32) -> f32 {
     let e = exp(-x.abs());
-    // A NaN may take either branch.
-    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+    let q = e / (1.0 + e);
+    if x > 0.0 {
+        1.0 - q
+    } else if e < NEAR_ZERO {
+        e
+    } else {
+        e - e * q
+    }
 }
 
 /// `ln(1 + e^x)`.
@@ -25,6 +33,9 @@ pub fn softplus(x: f32) -> f32 {
 /// `f - (f^2/2 - s (f^2/2 + R))` so that s and R count in a correction only (FreeBSD's `e_log.c`); R
 /// of degree 3 (Remez, `2^-28.4` relative to the sum).
 fn ln_1p(e: f32) -> f32 {
+    if e < NEAR_ZERO {
+        return e;
+    }
     let (high, low, f) = if e < 0.5 {
         (0.0, 0.0, e)
     } else {

@@ -1,0 +1,4 @@
+//! What the programs share, and the tests of the host with them: no std, no heap.
+#![no_std]
+
+pub mod digest;
