@@ -8,6 +8,7 @@ use certus_engine::region::{Norm, Region};
 use certus_engine::simplex::{Query, Simplex};
 use certus_engine::spec::Spec;
 
+use crate::alpha::{self, Around, Settings};
 use crate::cpu::Runner;
 use crate::geometry::{DecisionBoundary, Norms, search};
 use crate::radius::{Found, Search};
@@ -28,6 +29,8 @@ pub struct Stage {
 pub enum How {
     /// Bounds over the ball.
     Bounds(Options),
+    /// CROWN, then its slopes optimised.
+    Alpha(Options),
     /// The simplex certificate: a radius at once.
     Simplex(Semantics),
     /// Search of up to so many linear regions: a radius at once.
@@ -287,7 +290,7 @@ impl<'a> Prover<'a> {
         self.margin = None;
         for stage in &self.question.stages {
             let radius = match stage.how {
-                How::Bounds(_) | How::Quad | How::FastLip => None,
+                How::Bounds(_) | How::Alpha(_) | How::Quad | How::FastLip => None,
                 How::Simplex(semantics) => Some(self.simplex(runner, semantics, answer).into()),
                 How::DecisionBoundary => Some(self.decision_boundary()),
                 // A little beyond, so that the radius asked for can be reached.
@@ -312,6 +315,16 @@ impl<'a> Prover<'a> {
             let bounds = &mut self.bounds;
             let done = match &stage.how {
                 How::Bounds(options) => runner.lower_bounds(&region, &spec, options, bounds),
+                How::Alpha(options) => {
+                    let around = Around {
+                        center: self.x,
+                        epsilon,
+                        norm: self.question.norm,
+                        clip: self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..])),
+                    };
+                    let settings = Settings::default();
+                    alpha::lower_bounds(runner, &around, self.class, options, &settings, bounds)
+                }
                 How::Quad => {
                     let effort = quad::Effort { enough: 0.0, ..quad::Effort::default() };
                     quad::lower_bounds(runner, &region, &spec, &effort, bounds)

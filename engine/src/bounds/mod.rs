@@ -193,6 +193,11 @@ pub struct Work {
     pub neurons: u64,
     /// Of them, those dropped before their walk reached the input.
     pub dropped: u64,
+    /// Multiply-adds of back-substitution that were not done because a neuron is inactive: its row and
+    /// its column were gathered away.
+    pub spared_inactive: u64,
+    /// Those that were not done because the lower and the upper walk shared their first product.
+    pub spared_shared: u64,
 }
 
 impl Work {
@@ -209,6 +214,8 @@ impl core::ops::AddAssign for Work {
         self.dense_macs += other.dense_macs;
         self.neurons += other.neurons;
         self.dropped += other.dropped;
+        self.spared_inactive += other.spared_inactive;
+        self.spared_shared += other.spared_shared;
     }
 }
 

@@ -164,6 +164,11 @@ impl<'w> Block<'w> {
             accumulate: false,
         };
         let width = product.width();
+        // What each row would take over all neurons, and over those that are live.
+        let whole = weights.rows as u64 * weights.cols as u64;
+        let part = live.len() as u64 * width as u64;
+        let walked = if self.sides == Sides::Joined { 2 * rows } else { rows } as u64;
+        work.spared_inactive += walked * (whole - part);
         let out = self.next.get_mut(..2 * self.rows * width);
         let out = match out {
             Some(out) => out,
@@ -194,6 +199,7 @@ impl<'w> Block<'w> {
             }
             let macs = (shared + 2 * rest) as u64 * self.rows as u64 * width as u64;
             work.product_macs += macs;
+            work.spared_shared += walked * part - macs;
             self.sides = Sides::Split;
         } else {
             arith.product(&product, out);

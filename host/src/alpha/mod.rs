@@ -6,6 +6,7 @@
 //! through the engine once, and only its word counts: a search that went wrong loses tightness, never
 //! soundness.
 //!
+//! * [`lower_bounds`]: of a classifier's margins, from CROWN on for as long as one is open.
 //! * [`tighten`]: better bounds of rows over the pre-activations of a layer.
 //! * [`margins`]: of a classifier's margins; [`ends`]: of all pre-activations, layer by layer.
 
@@ -75,6 +76,55 @@ pub struct Rows<'a> {
     pub lower: &'a mut [f32],
     /// A bound above this is good enough.
     pub goal: f32,
+}
+
+/// Multiply-adds that optimising the intermediate bounds of one question may take.
+const MOST_WORK: u64 = 20_000_000_000;
+
+/// Lower bounds of the margins of `class` over a region into `out`: by CROWN with `options`; where a
+/// margin is left open, with slopes searched for; where that does not do, with intermediate bounds
+/// whose slopes were searched for too, if that takes no more than some seconds.
+///
+/// # Errors
+/// The engine's. Memory and work: those of [`tighten`], and of [`ends`].
+pub fn lower_bounds(
+    runner: &mut Runner<'_>,
+    around: &Around<'_>,
+    class: usize,
+    options: &Options,
+    settings: &Settings,
+    out: &mut Vec<f32>,
+) -> Result<Work, Error> {
+    let (spec, given) = (Spec::Margins { class }, Given::default());
+    let found = runner.lower_bounds_given(&around.region(), &spec, options, &given, None, out)?;
+    let (mut lo, mut hi, mut work) = (found.lo.to_vec(), found.hi.to_vec(), found.work);
+    let open = |out: &[f32]| out.iter().any(|bound| !(*bound > 0.0));
+    if !open(out) {
+        return Ok(work);
+    }
+    let semantics = options.semantics;
+    work += margins(runner, around, semantics, (&lo, &hi), class, out, 0.0, settings)?;
+    if open(out) && ends_work(runner.model(), (&lo, &hi), settings) <= MOST_WORK {
+        work += ends(runner, around, semantics, (&mut lo, &mut hi), settings)?;
+        work += margins(runner, around, semantics, (&lo, &hi), class, out, 0.0, settings)?;
+    }
+    Ok(work)
+}
+
+/// At most what [`ends`] would take: two walks an iteration for both ends of each unstable neuron.
+fn ends_work(model: &Model<'_>, (lo, hi): (&[f32], &[f32]), settings: &Settings) -> u64 {
+    let (mut from, mut below, mut sum) = (0, 0u64, 0u64);
+    for layer in model.layers() {
+        let unstable = (0..layer.rows).filter(|i| {
+            let ends = lo.get(from + i).zip(hi.get(from + i));
+            let activation = layer.activation_of(*i);
+            ends.is_some_and(|(lo, hi)| certus_engine::relax::is_unstable(activation, *lo, *hi))
+        });
+        sum += 4 * unstable.count() as u64 * below;
+        below += layer.rows as u64 * layer.cols as u64;
+        from += layer.rows;
+    }
+    sum * settings.iterations as u64
 }
 
 /// Improves the lower bounds of some rows.

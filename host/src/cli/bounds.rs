@@ -80,7 +80,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let message = format!("--method {method} is a distance, not bounds");
         return Err(Error::Usage(format!("{message}; expected another method")));
     }
-    if [MethodArg::CrownQuad, MethodArg::FastLip].contains(&args.method.method) {
+    if [MethodArg::AlphaCrown, MethodArg::CrownQuad, MethodArg::FastLip]
+        .contains(&args.method.method)
+    {
         let method = name(args.method.method);
         let message = format!("--method {method} bounds margins of a classifier, not outputs");
         return Err(Error::Usage(format!("{message}; expected another method")));

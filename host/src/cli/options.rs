@@ -23,6 +23,8 @@ pub enum MethodArg {
     FastLin,
     /// Back-substitution with the tighter lower slope of each neuron
     Crown,
+    /// CROWN, then its slopes optimised while a margin is open
+    AlphaCrown,
     /// Linear functions of the input carried forward
     Forward,
     /// Linear functions carried forward inside, one back-substitution of the margins
@@ -172,6 +174,10 @@ impl MethodArgs {
             MethodArg::CrownIbp => vec![stage("crown-ibp", Method::CrownIbp)],
             MethodArg::FastLin => vec![stage("fast-lin", Method::FastLin)],
             MethodArg::Crown => vec![stage("crown", Method::Crown)],
+            MethodArg::AlphaCrown => {
+                let how = How::Alpha(self.options(Method::Crown));
+                vec![Stage { name: "alpha-crown", how }]
+            }
             MethodArg::Forward => vec![stage("forward", Method::Forward)],
             MethodArg::ForwardBackward => vec![stage("forward-backward", Method::ForwardBackward)],
             MethodArg::CrownQuad => vec![Stage { name: "crown-quad", how: How::Quad }],

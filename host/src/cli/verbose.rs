@@ -39,6 +39,11 @@ fn bounds(work: &Work, samples: usize) {
         number(work.dense_macs)
     ));
     note(format_args!(
+        "        spared: {} of inactive neurons, {} by the walks' shared first product",
+        number(work.spared_inactive),
+        number(work.spared_shared)
+    ));
+    note(format_args!(
         "        {} neurons a sample substituted back, {} of them dropped on the way",
         each(work.neurons),
         each(work.dropped)
