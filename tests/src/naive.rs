@@ -68,11 +68,13 @@ fn intervals(
             }
             _ => step(layer, &x),
         };
-        let s = negative_slope(layer.activation);
-        // max(NaN, 0) is 0, as in many a ReLU.
-        let bend = |z: f32| z.max(0.0) + s * z.min(0.0);
-        if layer.activation != Activation::Identity {
-            x = x.into_iter().map(|(l, u)| (bend(l), bend(u))).collect();
+        for (i, (l, u)) in x.iter_mut().enumerate() {
+            if layer.activation_of(i) != Activation::Identity {
+                let s = negative_slope(layer.activation);
+                // max(NaN, 0) is 0, as in many a ReLU.
+                let bend = |z: f32| z.max(0.0) + s * z.min(0.0);
+                (*l, *u) = (bend(*l), bend(*u));
+            }
         }
     }
     let spec = Affine {
@@ -116,7 +118,7 @@ fn crown(network: &Network, region: &Region, row: &[f32]) -> f32 {
     }
     let last = network.layers.len() - 1;
     let mut a = row.to_vec();
-    let c = relax(&mut a, &known[last], negative_slope(network.layers[last].activation));
+    let c = relax(&mut a, &known[last], &network.layers[last]);
     c + walk(network, region, &known, last, a)
 }
 
@@ -133,7 +135,7 @@ fn walk(network: &Network, region: &Region, known: &[Bounds], k: usize, mut a: V
         };
         a = (0..layer.cols).map(column).collect();
         if j > 0 {
-            c += relax(&mut a, &known[j - 1], negative_slope(network.layers[j - 1].activation));
+            c += relax(&mut a, &known[j - 1], &network.layers[j - 1]);
         }
     }
     match (region.as_ball(), region.as_box()) {
@@ -147,9 +149,10 @@ fn walk(network: &Network, region: &Region, known: &[Bounds], k: usize, mut a: V
 }
 
 /// Replaces coefficients of outputs by those of pre-activations; returns what is added.
-fn relax(a: &mut [f32], bounds: &Bounds, s: f32) -> f32 {
+fn relax(a: &mut [f32], bounds: &Bounds, layer: &Affine) -> f32 {
     let mut c = 0.0;
-    for (a, &(l, u)) in a.iter_mut().zip(bounds) {
+    for (i, (a, &(l, u))) in a.iter_mut().zip(bounds).enumerate() {
+        let s = negative_slope(layer.activation_of(i));
         if l >= 0.0 || s == 1.0 {
             continue;
         }

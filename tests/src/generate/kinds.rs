@@ -18,6 +18,7 @@ pub(super) fn case(rng: &mut Rng, kind: Kind, name: String) -> Case {
         Kind::Wide => dense(rng, &shape, wide),
         Kind::Dying => dying(rng, &shape),
         Kind::Leaky | Kind::Cancelling => leaky(rng, &shape),
+        Kind::Skipping => skipping(rng, &shape),
     };
     let region = match kind {
         Kind::Integer => draw::integer_region(rng, shape.inputs),
@@ -68,6 +69,27 @@ fn dying(rng: &mut Rng, shape: &Shape) -> Network {
         } else if i != spared {
             // Far below what these weights can reach on regions of magnitude 1.
             layer.bias[i] = -1e7;
+        }
+    }
+    net
+}
+
+fn skipping(rng: &mut Rng, shape: &Shape) -> Network {
+    let integers = rng.bool();
+    let mut net =
+        dense(rng, shape, |rng| if integers { integer(rng, 3) } else { gaussian(rng) as f32 });
+    // At least one layer has some.
+    let sure = rng.usize(0..shape.hidden.len());
+    for (k, layer) in net.layers.iter_mut().enumerate() {
+        // A last layer that bends has rows that do and rows that do not.
+        if k == shape.hidden.len() && rng.u8(0..4) == 0 {
+            layer.activation = Activation::Relu;
+        }
+        if rng.u8(0..4) == 0 {
+            layer.activation = Activation::LeakyRelu(SLOPES[rng.usize(0..SLOPES.len())]);
+        }
+        if k == sure || rng.bool() {
+            layer.through = rng.usize(1..=layer.rows);
         }
     }
     net

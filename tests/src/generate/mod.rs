@@ -44,11 +44,24 @@ pub enum Kind {
     Dying,
     /// Leaky units with slopes 0, tiny, ordinary and 1, identity layers, an activation at the end.
     Leaky,
+    /// Gaussian numbers or small integers; in some layers the first rows pass by the ReLU, or all do.
+    Skipping,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
+    pub const ALL: [Kind; 7] = [
+        Kind::Gaussian,
+        Kind::Integer,
+        Kind::Wide,
+        Kind::Cancelling,
+        Kind::Dying,
+        Kind::Leaky,
+        Kind::Skipping,
+    ];
+
+    /// Those in which no row passes by an activation, for methods that refuse such rows.
+    pub const UNIFORM: [Kind; 6] =
         [Kind::Gaussian, Kind::Integer, Kind::Wide, Kind::Cancelling, Kind::Dying, Kind::Leaky];
 }
 

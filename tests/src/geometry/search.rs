@@ -127,7 +127,7 @@ impl Search {
                 node.active.push(Vec::new());
                 continue;
             }
-            let sides = match self.layers[k].bends {
+            let sides = match self.layers[k].bends(unit) {
                 true => node.cell.split(&node.z.rows[unit]),
                 false => Sides::Above,
             };

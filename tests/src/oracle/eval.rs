@@ -33,12 +33,11 @@ fn run(network: &Network, x: &[Rational]) -> (Vec<Vec<Rational>>, Vec<Rational>)
                 terms.fold(exact(bias), |sum, (&w, x)| sum + x * exact(w))
             })
             .collect();
-        let slope = exact(negative_slope(layer.activation));
-        let bend = |z: &Rational| match z.sign() {
+        let bend = |(i, z): (usize, &Rational)| match z.sign() {
             Sign::Positive => z.clone(),
-            Sign::Negative => z * &slope,
+            Sign::Negative => z * exact(negative_slope(layer.activation_of(i))),
         };
-        x = z.iter().map(bend).collect();
+        x = z.iter().enumerate().map(bend).collect();
         all.push(z);
     }
     (all, x)

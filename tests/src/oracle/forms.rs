@@ -29,8 +29,10 @@ pub(crate) struct Layer {
     /// The factor of a negative pre-activation, `slope * 2^slope_exponent`.
     slope: IBig,
     slope_exponent: i64,
-    /// Whether the sign of a pre-activation matters.
-    pub bends: bool,
+    /// Whether the activation bends.
+    bends: bool,
+    /// Rows before this one pass by it.
+    through: usize,
 }
 
 impl Layer {
@@ -54,7 +56,13 @@ impl Layer {
             slope: mantissa.into(),
             slope_exponent: exponent.into(),
             bends: slope != 1.0,
+            through: layer.through,
         }
+    }
+
+    /// Whether the sign of pre-activation `i` matters.
+    pub fn bends(&self, i: usize) -> bool {
+        self.bends && i >= self.through
     }
 
     /// `W x + b`.
@@ -83,7 +91,8 @@ impl Layer {
         Forms { rows: rows.collect(), exponent }
     }
 
-    /// The activation applied to `z`, whose signs on the cell are `positive`.
+    /// The activation applied to `z`, whose signs on the cell are `positive`, true where it does not
+    /// bend.
     pub fn activate(&self, z: &Forms, positive: &[bool]) -> Forms {
         let keep = (-self.slope_exponent) as usize;
         let rows = z.rows.iter().zip(positive).map(|(row, &positive)| {

@@ -69,7 +69,7 @@ impl Walk {
     fn units(&mut self, k: usize, cell: Cell, z: &Forms, positive: &mut Vec<bool>) {
         let known = positive.len();
         while positive.len() < z.rows.len() {
-            if !self.layers[k].bends {
+            if !self.layers[k].bends(positive.len()) {
                 positive.push(true);
                 continue;
             }
