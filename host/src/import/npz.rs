@@ -4,8 +4,14 @@
 //! |---|---|---|
 //! | `W1`, `W2`, ... | `[out, in]` | weights: layer k computes `W_k x + b_k` |
 //! | `b1`, `b2`, ... | `[out]` | biases; all zero where absent |
-//! | `activation` | one, or one per layer | string or integer: `identity` (0), `relu` (1), `leaky_relu` (2) |
+//! | `activation` | one, or one per layer | name or number, see below |
 //! | `slope` | one | of `leaky_relu`; 0.01 if absent |
+//! | `clip_lo`, `clip_hi` | one each | the limits of `clip` |
+//! | `elu_scale` | one | of `elu`; 1 if absent |
+//!
+//! Activations have the numbers of [the blob](certus_engine::model::blob): `identity` (0), `relu`,
+//! `leaky_relu`, `abs`, `sign`, `step`, `clip`, `elu`, `softplus`, `sigmoid`, `tanh`, `atan`, `silu`,
+//! `gelu` (13).
 //!
 //! Without `activation`, Relu follows each layer but the last. One `activation` holds for each layer
 //! but the last; one per layer holds for that layer, and one for each but the last likewise.
@@ -16,6 +22,7 @@ use std::path::Path;
 
 use certus_engine::model::Activation;
 
+use super::activation;
 use super::chain::{Chain, Checked};
 use super::exact::Approx;
 use super::limits::Limits;
@@ -83,7 +90,8 @@ fn parse(source: &mut Source<'_>) -> Result<Network> {
         return Err(source.wrong("archive", "no array 'W1'; expected W1, b1, W2, b2, ..."));
     }
     let known = |name: &str| {
-        matches!(name, "activation" | "slope")
+        name == "activation"
+            || PARAMETERS.contains(&name)
             || name.strip_prefix(['W', 'b']).is_some_and(|k| {
                 k.parse().is_ok_and(|k: usize| (1..=layers).contains(&k))
                     && !k.starts_with(['0', '+'])
@@ -91,11 +99,12 @@ fn parse(source: &mut Source<'_>) -> Result<Network> {
     };
     if let Some(other) = names.iter().find(|name| !known(name)) {
         let shown: String = other.chars().take(80).flat_map(char::escape_debug).collect();
-        let expected = format!("W1 to W{layers}, b1 to b{layers}, activation and slope");
+        let parameters = PARAMETERS.join(", ");
+        let expected = format!("W1 to W{layers}, b1 to b{layers}, activation, {parameters}");
         let place = format!("array '{shown}'");
         return Err(source.wrong(&place, format!("not known; expected {expected}")));
     }
-    let activations = activations(source, layers, has("activation"), has("slope"))?;
+    let activations = activations(source, layers, has("activation"), &has)?;
 
     let limits = Limits::default();
     let mut chain: Option<Chain> = None;
@@ -146,40 +155,82 @@ fn parse(source: &mut Source<'_>) -> Result<Network> {
     network.map_err(|message| source.wrong("archive", message))
 }
 
+/// The parameters of activations.
+struct Parameters {
+    slope: f32,
+    clip_lo: Option<f64>,
+    clip_hi: Option<f64>,
+    elu_scale: f64,
+}
+
+/// The arrays that hold them.
+const PARAMETERS: [&str; 4] = ["slope", "clip_lo", "clip_hi", "elu_scale"];
+
+impl Parameters {
+    fn read(source: &mut Source<'_>, has: &impl Fn(&str) -> bool) -> Result<Self> {
+        let mut one = |name: &str| -> Result<Option<f64>> {
+            if has(name) { Ok(Some(source.floats(name, 1)?.exact(0).value)) } else { Ok(None) }
+        };
+        let slope = one("slope")?;
+        let (clip_lo, clip_hi) = (one("clip_lo")?, one("clip_hi")?);
+        let elu_scale = one("elu_scale")?.unwrap_or(1.0);
+        let slope = match slope {
+            None => 0.01,
+            // A slope is not a weight: no error is carried for it.
+            Some(slope) if f64::from(slope as f32) == slope && (0.0..=1.0).contains(&slope) => {
+                slope as f32
+            }
+            Some(slope) => {
+                let message = format!("{slope}; expected an f32 from 0 to 1");
+                return source.at("slope", Err(message));
+            }
+        };
+        Ok(Parameters { slope, clip_lo, clip_hi, elu_scale })
+    }
+
+    /// The activation of this name or number.
+    fn activation(&self, name: &str) -> Checked<Activation> {
+        Ok(match name {
+            "identity" | "linear" | "none" | "0" => Activation::Identity,
+            "relu" | "1" => Activation::Relu,
+            "leaky_relu" | "2" => Activation::LeakyRelu(self.slope),
+            "abs" | "3" => Activation::Abs,
+            "sign" | "4" => Activation::Sign,
+            "step" | "5" => Activation::Step,
+            "clip" | "6" => match (self.clip_lo, self.clip_hi) {
+                (Some(lo), Some(hi)) => activation::clip(lo, hi)?,
+                _ => return Err("'clip' without clip_lo and clip_hi".to_owned()),
+            },
+            "elu" | "7" => activation::elu(self.elu_scale)?,
+            "softplus" | "8" => Activation::Softplus,
+            "sigmoid" | "9" => Activation::Sigmoid,
+            "tanh" | "10" => Activation::Tanh,
+            "atan" | "11" => Activation::Atan,
+            "silu" | "12" => Activation::Silu,
+            "gelu" | "13" => Activation::Gelu,
+            other => {
+                let shown: String = other.chars().take(40).flat_map(char::escape_debug).collect();
+                return Err(format!(
+                    "'{shown}'; expected identity (0), relu (1), leaky_relu, abs, sign, step, clip, \
+                     elu, softplus, sigmoid, tanh, atan, silu or gelu (13)"
+                ));
+            }
+        })
+    }
+}
+
 /// The activation of each layer.
 fn activations(
     source: &mut Source<'_>,
     layers: usize,
     stated: bool,
-    sloped: bool,
+    has: &impl Fn(&str) -> bool,
 ) -> Result<Vec<Activation>> {
-    let slope = if sloped {
-        let slope = source.floats("slope", 1)?.exact(0).value;
-        // A slope is not a weight: no error is carried for it.
-        let nearest = slope as f32;
-        if f64::from(nearest) != slope || !(0.0..=1.0).contains(&slope) {
-            let message = format!("{slope}; expected an f32 from 0 to 1");
-            return source.at("slope", Err(message));
-        }
-        nearest
-    } else {
-        0.01
-    };
+    let parameters = Parameters::read(source, has)?;
     let mut all = if stated {
         let names = source.archive.words("activation", MAX_NAMES)?;
-        let each: Checked<Vec<Activation>> = names
-            .iter()
-            .map(|name| match name.as_str() {
-                "identity" | "linear" | "none" | "0" => Ok(Activation::Identity),
-                "relu" | "1" => Ok(Activation::Relu),
-                "leaky_relu" | "2" => Ok(Activation::LeakyRelu(slope)),
-                other => {
-                    let shown: String =
-                        other.chars().take(40).flat_map(char::escape_debug).collect();
-                    Err(format!("'{shown}'; expected identity (0), relu (1) or leaky_relu (2)"))
-                }
-            })
-            .collect();
+        let each: Checked<Vec<Activation>> =
+            names.iter().map(|name| parameters.activation(name)).collect();
         source.at("activation", each)?
     } else {
         vec![Activation::Relu]

@@ -6,7 +6,7 @@ use std::path::Path;
 use certus::import;
 use certus_engine::model::Activation;
 
-use crate::{forward, is_exact};
+use crate::{apply, forward, is_exact};
 
 const NNET: &str = "// A comment\n2,2,1,2,\n2,2,1,\n0,\n-1.0,-1.0,\n1.0,1.0,\n0.5,-1.0,3.0,\n2.0,4.0,0.5,\n\
                     1.0,2.0,\n-3.0,4.0,\n0.25,\n-0.5,\n1.0,-1.0,\n2.0,\n";
@@ -194,8 +194,8 @@ fn npz_with_activations() {
     let codes =
         npy("<i8", "(2,)", &[1i64, 1].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
     assert_eq!(of(with(codes).unwrap()), [Activation::Relu, Activation::Relu]);
-    let error = with(words(&["tanh"])).unwrap_err().to_string();
-    assert!(error.contains("array 'activation': 'tanh'"), "{error}");
+    let error = with(words(&["mish"])).unwrap_err().to_string();
+    assert!(error.contains("array 'activation': 'mish'"), "{error}");
     assert!(with(words(&["relu", "relu", "relu"])).is_err());
     let sloped = [
         two_layers(),
@@ -203,6 +203,60 @@ fn npz_with_activations() {
     ]
     .concat();
     assert_eq!(npz(&sloped).unwrap().layers[0].activation, Activation::LeakyRelu(0.25));
+}
+
+#[test]
+fn npz_with_curved_activations() {
+    let with = |activation: Vec<u8>, parameters: &[(&'static str, f32)]| {
+        let parameters = parameters.iter().map(|&(name, value)| (name, f32s("()", &[value])));
+        npz(&two_layers()
+            .into_iter()
+            .chain([("activation", activation)])
+            .chain(parameters)
+            .collect::<Vec<_>>())
+    };
+    let limits = [("clip_lo", -0.5), ("clip_hi", 1.5)];
+    let kinds = [
+        ("abs", Activation::Abs),
+        ("sign", Activation::Sign),
+        ("step", Activation::Step),
+        ("clip", Activation::Clip(-0.5, 1.5)),
+        ("elu", Activation::Elu(1.0)),
+        ("softplus", Activation::Softplus),
+        ("sigmoid", Activation::Sigmoid),
+        ("tanh", Activation::Tanh),
+        ("atan", Activation::Atan),
+        ("silu", Activation::Silu),
+        ("gelu", Activation::Gelu),
+    ];
+    for (code, (name, activation)) in (3i64..).zip(kinds) {
+        let network = with(words(&[name]), &limits).unwrap();
+        assert_eq!(network.layers[0].activation, activation, "{name}");
+        assert_eq!(network.layers[1].activation, Activation::Identity, "{name}");
+        let number = npy("<i8", "(1,)", &code.to_le_bytes());
+        assert_eq!(with(number, &limits).unwrap(), network, "{name}");
+        // (1, 0.25): z = (2, -2.5).
+        let z = [2.0, -2.5].map(|z| apply(activation, z));
+        assert_eq!(forward(&network, &[1.0, 0.25]), [z[0] - z[1] + 2.0], "{name}");
+    }
+    let scaled = with(words(&["elu"]), &[("elu_scale", 0.5)]).unwrap();
+    assert_eq!(scaled.layers[0].activation, Activation::Elu(0.5));
+    for (name, parameters, part) in [
+        ("clip", &[][..], "'clip' without clip_lo and clip_hi"),
+        ("clip", &[("clip_lo", 0.0)], "'clip' without"),
+        ("clip", &[("clip_lo", 1.0), ("clip_hi", 1.0)], "limits 1 and 1"),
+        ("clip", &[("clip_lo", f32::NAN), ("clip_hi", 1.0)], "NaN"),
+        ("clip", &[("clip_lo", 0.0), ("clip_hi", 1e30)], "upper limit"),
+        ("elu", &[("elu_scale", -1.0)], "scale -1"),
+        ("elu", &[("elu_scale", 1e-42)], "0 or normal"),
+        ("elu", &[("elu_scale", f32::INFINITY)], "scale inf"),
+        ("relu", &[("scale", 1.0)], "'scale': not known"),
+    ] {
+        let error = with(words(&[name]), parameters).unwrap_err().to_string();
+        assert!(error.contains(part), "{error} has no {part}");
+    }
+    let wide = [two_layers(), vec![("clip_lo", f32s("(2,)", &[0.0; 2]))]].concat();
+    assert!(npz(&wide).unwrap_err().to_string().contains("'clip_lo'"));
 }
 
 #[test]

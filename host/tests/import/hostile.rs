@@ -52,7 +52,28 @@ fn models() -> Vec<Vec<u8>> {
         .node("MatMul", &["q", "s"], "m", &[])
         .node("Pad", &["m", "pads"], "p", &[])
         .node("Dropout", &["p"], "y", &[]);
-    [dense, conv, folded].iter().map(Model::bytes).collect()
+    let joined = Model::new(&[1, 1, 4])
+        .opset(11)
+        .constant(floats("lo", &[], &[-0.5]))
+        .constant(floats("hi", &[], &[2.0]))
+        .constant(floats("two", &[1], &[2.0]))
+        .constant(floats("one", &[1], &[1.0]))
+        .constant(floats("w", &[3, 4], &[0.5; 12]))
+        .node("MaxPool", &["x"], "p", &[list("kernel_shape", &[3]), int("ceil_mode", 1)])
+        .node("Clip", &["p", "lo", "hi"], "c", &[])
+        .node("Concat", &["c", "one3"], "j", &[int("axis", 2)])
+        .constant(floats("one3", &[1, 1, 1], &[1.0]))
+        .node("MatMul", &["j", "w"], "m", &[])
+        .node("Sigmoid", &["m"], "g", &[])
+        .node("Mul", &["m", "g"], "s", &[])
+        .node("Sub", &["x", "s"], "r", &[])
+        .node("Div", &["r", "two"], "d", &[])
+        .node("Erf", &["d"], "e", &[])
+        .node("Add", &["e", "one"], "a", &[])
+        .node("Mul", &["r", "a"], "u", &[])
+        .node("Elu", &["u"], "v", &[float("alpha", 0.5)])
+        .node("Add", &["v", "x"], "y", &[]);
+    [dense, conv, folded, joined].iter().map(Model::bytes).collect()
 }
 
 /// Imports, and checks what must hold of any result.
@@ -180,6 +201,35 @@ fn sizes_that_only_claim() {
         model.node("Neg", &[&from], &to, &[])
     });
     survives(&many.node("Relu", &["n2000"], "y", &[]).bytes());
+    // Values that all are needed at the end, sums that double, and windows without end.
+    let kept = (0..64)
+        .fold(Model::new(&[1 << 20]), |model, i| model.node("Neg", &["x"], &format!("n{i}"), &[]));
+    let kept = (0..64).fold(kept, |model, i| {
+        let (from, to) = (if i == 0 { "x".into() } else { format!("s{i}") }, format!("s{}", i + 1));
+        model.node("Add", &[&from, &format!("n{i}")], &to, &[])
+    });
+    survives(&kept.node("Relu", &["s64"], "y", &[]).bytes());
+    let doubled = (0..60).fold(Model::new(&[1, 1]), |model, i| {
+        let (from, to) = (if i == 0 { "x".into() } else { format!("d{i}") }, format!("d{}", i + 1));
+        model.node("Concat", &[&from, &from], &to, &[int("axis", 1)])
+    });
+    survives(&doubled.node("Relu", &["d60"], "y", &[]).bytes());
+    let deep = (0..3000).fold(Model::new(&[1, 40]), |model, i| {
+        let (from, to) = (if i == 0 { "x".into() } else { format!("a{i}") }, format!("a{}", i + 1));
+        let relu = format!("r{i}");
+        model.node("Relu", &[&from], &relu, &[]).node("Add", &[&relu, "x"], &to, &[])
+    });
+    survives(&deep.node("Relu", &["a3000"], "y", &[]).bytes());
+    for (dims, kernel, pads) in [
+        (vec![1, 1, 1 << 19], vec![1 << 18], vec![0, 0]),
+        (vec![1, 1, 4, 4], vec![1 << 29, 1 << 29], vec![1 << 28; 4]),
+        (vec![1, 1, 1000, 1000], vec![1, 1], vec![0, 0, 1 << 29, 1 << 29]),
+        (vec![1, 1, 1024, 1024], vec![3, 3], vec![1; 4]),
+    ] {
+        let attributes = [list("kernel_shape", &kernel), list("pads", &pads), int("ceil_mode", 1)];
+        survives(&Model::new(&dims).node("MaxPool", &["x"], "y", &attributes).bytes());
+    }
+    survives(&Model::new(&[1, 1, 1 << 20]).node("GlobalMaxPool", &["x"], "y", &[]).bytes());
     let shape = ints("s", &[3], &[0, 1 << 40, 1 << 40]);
     let empty = Model::new(&[1])
         .constant(shape)
