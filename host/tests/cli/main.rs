@@ -5,6 +5,7 @@ mod bounds;
 mod data;
 mod decision_boundary;
 mod models;
+mod networks;
 mod options;
 mod plot;
 mod relaxed;
