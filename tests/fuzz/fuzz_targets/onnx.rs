@@ -21,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(layer.cols, width);
             assert_eq!(layer.weights.len(), layer.rows * layer.cols);
             assert_eq!(layer.bias.len(), layer.rows);
+            assert!(layer.through == 0 || layer.through < layer.rows);
             assert!(layer.weights.iter().chain(&layer.bias).all(|x| x.is_finite()));
             assert!(layer.weight_error >= 0.0 && layer.bias_error >= 0.0);
             width = layer.rows;
