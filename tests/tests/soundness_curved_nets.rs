@@ -239,6 +239,15 @@ fn slopes_of_any_kind_and_those_that_are_searched_for_are_sound() {
             let found = runner.lower_bounds_given(&region, &spec, &options, &given, None, &mut odd);
             let found = found.expect("in range before");
             least.refute(&case.name, &odd, (found.lo, found.hi), &"odd slopes");
+            // Slopes alone: every method finds its intermediate bounds with them, Fast-Lin too, though
+            // its own two lines are parallel.
+            for options in all_options().iter().filter(|o| o.semantics == semantics) {
+                let given = Given { ends: None, slopes: Some((&below, &above)) };
+                let found =
+                    runner.lower_bounds_given(&region, &spec, options, &given, None, &mut odd);
+                let Ok(found) = found else { continue };
+                least.refute(&case.name, &odd, (found.lo, found.hi), options);
+            }
 
             let Region::Ball { center, eps, norm } = &case.region else { continue };
             let norm = match norm {

@@ -9,13 +9,15 @@ use super::{Error, Options, Work};
 use crate::model::{Layer, Model};
 use crate::num::{Rounding, add_up, better_lower, sub_down};
 use crate::region::{Reach, Region};
-use crate::relax::{LowerSlope, is_unstable};
+use crate::relax::is_unstable;
 
 /// What the walk of one layer's neurons needs to know.
 pub(super) struct Task<'a> {
     pub model: &'a Model<'a>,
     pub region: &'a Region<'a>,
     pub options: &'a Options,
+    /// Whether the two lines of every neuron have the same slope.
+    pub parallel: bool,
     /// The layer whose pre-activations are bounded, at least 1.
     pub k: usize,
     pub layer: Layer<'a>,
@@ -89,11 +91,7 @@ impl Task<'_> {
         let live = state.live(self.k - 1);
         block.rows = chosen.len();
         block.width = live.len();
-        block.sides = if self.options.slope() == LowerSlope::SameAsUpper {
-            Sides::Same
-        } else {
-            Sides::Joined
-        };
+        block.sides = if self.parallel { Sides::Same } else { Sides::Joined };
         let (lower, upper) =
             block.floor.split_at_mut_checked(chosen.len()).ok_or(Error::Workspace)?;
         if upper.len() < chosen.len() || block.cur.len() < chosen.len() * live.len() {

@@ -12,6 +12,7 @@ use super::{Error, Method, Options, Work};
 use crate::model::{Activation, Model, Row};
 use crate::num::{Rounding, better_lower, sub_down};
 use crate::region::{Reach, Region};
+use crate::relax::LowerSlope;
 use crate::spec::Spec;
 
 /// Working memory beside the [`State`].
@@ -147,7 +148,9 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
         let walks = options.method.walks_neurons() && given.ends.is_none();
         let best = carry.tighten(arith, &mut state, &mut scratch, k, &layer, &mut work);
         if k > 0 && walks && !linear && !best {
-            let task = Task { model, region, options, k, layer };
+            // Slopes that are given are anyone's, also where the method's own lines are parallel.
+            let parallel = options.slope() == LowerSlope::SameAsUpper && given.slopes.is_none();
+            let task = Task { model, region, options, parallel, k, layer };
             task.tighten(arith, &mut state, &mut scratch, &mut work)?;
         }
         state.choose_lines(arith, options, given.slopes, k, &layer, &scratch.masses, total);
