@@ -2,32 +2,12 @@
 
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
-use certus::network::{Affine, Network};
 use certus_engine::bounds::{Portable, StaticWorkspace};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region::Norm;
 use certus_engine::simplex::{Query, Simplex, simplex, size};
+use certus_tests::generate::policy;
 use fastrand::Rng;
-
-/// A policy of shape 12-64-64-4.
-fn policy(rng: &mut Rng) -> Network {
-    let mut layer = |rows: usize, cols: usize, activation| Affine {
-        rows,
-        cols,
-        weights: (0..rows * cols).map(|_| (rng.f32() - 0.5) * 3.0 / (cols as f32).sqrt()).collect(),
-        bias: (0..rows).map(|_| rng.f32() - 0.5).collect(),
-        activation,
-        through: 0,
-        weight_error: 0.0,
-        bias_error: 0.0,
-    };
-    let layers = vec![
-        layer(64, 12, Activation::Relu),
-        layer(64, 64, Activation::Relu),
-        layer(4, 64, Activation::Identity),
-    ];
-    Network { inputs: 12, layers }
-}
 
 /// In 4 KiB, and the same bits as the host's for blocks of one row.
 #[test]
@@ -35,7 +15,7 @@ fn a_policy_fits_4_kib_bit_for_bit() {
     let mut rng = Rng::with_seed(4);
     let mut settled = 0;
     for kind in [WeightKind::F32, WeightKind::F16] {
-        let words = pack(&policy(&mut rng), kind).expect("a blob");
+        let words = pack(&policy(&mut rng, Activation::Relu), kind).expect("a blob");
         let model = Model::from_words(&words).expect("checked");
         // What `size` asks for, as the constants that firmware would have.
         const FLOATS: usize = 4 * 132 + 64 + 3 * 64 + 3;

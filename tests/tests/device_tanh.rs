@@ -2,33 +2,13 @@
 
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
-use certus::network::{Affine, Network};
 use certus_engine::bounds::{Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region::{Norm, Region};
 use certus_engine::spec::Spec;
 use certus_tests::ask::{Engine, Sums};
+use certus_tests::generate::policy;
 use fastrand::Rng;
-
-/// A policy of shape 12-64-64-4.
-fn policy(rng: &mut Rng) -> Network {
-    let mut layer = |rows: usize, cols: usize, activation| Affine {
-        rows,
-        cols,
-        weights: (0..rows * cols).map(|_| (rng.f32() - 0.5) * 3.0 / (cols as f32).sqrt()).collect(),
-        bias: (0..rows).map(|_| rng.f32() - 0.5).collect(),
-        activation,
-        through: 0,
-        weight_error: 0.0,
-        bias_error: 0.0,
-    };
-    let layers = vec![
-        layer(64, 12, Activation::Tanh),
-        layer(64, 64, Activation::Tanh),
-        layer(4, 64, Activation::Identity),
-    ];
-    Network { inputs: 12, layers }
-}
 
 /// Blocks of one row in the portable arithmetic and blocks of any size in the host's give the same
 /// bounds but for rounding, and all enclose.
@@ -41,7 +21,7 @@ fn blocks_and_arithmetics_agree_within_the_rounding_budget() {
     let mut rng = Rng::with_seed(9);
     let mut closest = f64::INFINITY;
     for _ in 0..3 {
-        let words = pack(&policy(&mut rng), WeightKind::F32).expect("a blob");
+        let words = pack(&policy(&mut rng, Activation::Tanh), WeightKind::F32).expect("a blob");
         let model = Model::from_words(&words).expect("checked");
         let mut engine = Engine::new(&words);
         for epsilon in [0.0, 0.002, 0.02, 0.1] {
@@ -81,7 +61,7 @@ fn blocks_and_arithmetics_agree_within_the_rounding_budget() {
 #[test]
 fn the_device_backend_gives_the_engines_bits() {
     let mut rng = Rng::with_seed(10);
-    let words = pack(&policy(&mut rng), WeightKind::F16).expect("a blob");
+    let words = pack(&policy(&mut rng, Activation::Tanh), WeightKind::F16).expect("a blob");
     let model = Model::from_words(&words).expect("checked");
     let mut runner = Runner::device(model);
     let mut engine = Engine::new(&words);

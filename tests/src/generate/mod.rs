@@ -107,3 +107,23 @@ pub fn network(layers: Vec<Affine>) -> Network {
     assert!(layers.windows(2).all(|pair| pair[0].rows == pair[1].cols));
     Network { inputs: layers[0].cols, layers }
 }
+
+/// A controller of shape 12-64-64-4 with the activation after its hidden layers.
+pub fn policy(rng: &mut fastrand::Rng, activation: Activation) -> Network {
+    let mut layer = |rows: usize, cols: usize, activation| Affine {
+        rows,
+        cols,
+        weights: (0..rows * cols).map(|_| (rng.f32() - 0.5) * 3.0 / (cols as f32).sqrt()).collect(),
+        bias: (0..rows).map(|_| rng.f32() - 0.5).collect(),
+        activation,
+        through: 0,
+        weight_error: 0.0,
+        bias_error: 0.0,
+    };
+    let layers = vec![
+        layer(64, 12, activation),
+        layer(64, 64, activation),
+        layer(4, 64, Activation::Identity),
+    ];
+    network(layers)
+}
