@@ -13,9 +13,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use certus::attack::Worker;
 use certus::blob::{self, WeightKind};
 use certus::cpu::Runner;
-use certus::question::{How, Question, Stage};
+use certus::plan::propagation;
+use certus::question::Question;
 use certus::radius::Search;
 use certus::{dataset, import};
 use certus_engine::bounds::{Method, Options, Work};
@@ -165,22 +167,13 @@ fn table(nets: &[Net], norm: Norm, radii: &[Radii]) {
 
 /// The radii, each search from the radius of the sample before.
 fn search(net: &Net, norm: Norm, tolerance: f64, mut start: f64) -> Radii {
-    let question = Question {
-        norm,
-        clip: None,
-        inner: None,
-        stages: vec![Stage { name: "crown", how: How::Bounds(Options::new(Method::Crown)) }],
-        semantics: "real",
-        backend: "cpu",
-        norms: None,
-        decision_boundary: None,
-    };
-    let mut runner = Runner::new(net.model(), false);
+    let question = Question::new(norm, [propagation("crown", Options::new(Method::Crown))]);
+    let mut worker = Worker::new(net.model(), false);
     let mut radii = Radii { each: Vec::new(), calls: 0, seconds: 0.0 };
     for index in 0..net.samples {
         let search = Search { tolerance, budget: BUDGET, start };
         let (answer, found) =
-            question.radius(&mut runner, index, net.set.row(index), None, &search);
+            question.radius(&mut worker, index, net.set.row(index), None, &search);
         assert!(!found.cut, "sample {index}: {BUDGET} radii are not enough");
         radii.calls += found.tried;
         radii.seconds += answer.record.seconds;

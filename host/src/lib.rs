@@ -10,6 +10,7 @@ pub mod error;
 pub mod geometry;
 pub mod import;
 pub mod network;
+pub mod plan;
 pub mod question;
 pub mod radius;
 pub mod relaxed;

@@ -2,47 +2,16 @@
 
 use std::time::Instant;
 
-use certus_engine::bounds::{Error, Options, Semantics, Work};
-use certus_engine::certificate::{Verdict as Proof, margin, verdict};
-use certus_engine::region::{Norm, Region};
-use certus_engine::simplex::{Query, Simplex};
-use certus_engine::spec::Spec;
+use certus_engine::bounds::{Error, Work};
+use certus_engine::region::Norm;
+use certus_engine::simplex::Simplex;
 
-use crate::alpha::{self, Around, Settings};
+use crate::attack::{Witness, Worker};
 use crate::cpu::Runner;
-use crate::geometry::{DecisionBoundary, Norms, search};
+use crate::geometry::Norms;
+use crate::plan::{Ball, Done, Known, SharedStage, Tally};
 use crate::radius::{Found, Search};
-use crate::relaxed::{fast_lip, quad};
 use crate::report::{Record, Verdict};
-
-/// A method with the name it has on the command line.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage {
-    /// The name.
-    pub name: &'static str,
-    /// What the engine does.
-    pub how: How,
-}
-
-/// What the engine does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum How {
-    /// Bounds over the ball.
-    Bounds(Options),
-    /// CROWN, then its slopes optimised.
-    Alpha(Options),
-    /// The simplex certificate: a radius at once.
-    Simplex(Semantics),
-    /// Search of up to so many linear regions: a radius at once.
-    Search(usize),
-    /// The decision-boundary certificate of the question: a radius at once. It takes no heed of a
-    /// box, and so holds within any.
-    DecisionBoundary,
-    /// CROWN-Quad over the ball.
-    Quad,
-    /// Fast-Lip over the ball.
-    FastLip,
-}
 
 /// The question about a classifier that is put to every sample: does the class stay the same in a
 /// ball around it?
@@ -54,17 +23,14 @@ pub struct Question {
     pub clip: Option<(f32, f32)>,
     /// The box that witnesses lie in, within `clip`.
     pub inner: Option<(f32, f32)>,
-    /// The methods, tried in this order until one proves it; at least one.
-    pub stages: Vec<Stage>,
+    /// The methods, tried in this order until one settles it; none for an attack alone.
+    pub stages: Vec<SharedStage>,
     /// `real` or `deployed`, for the records.
     pub semantics: &'static str,
     /// What computes, for the records.
     pub backend: &'static str,
     /// Norms of the model's weights, which spare the simplex certificate work.
     pub norms: Option<Norms>,
-    /// The certificate of the stages [`How::DecisionBoundary`], which prove nothing without it; of
-    /// the very weights that the runner has.
-    pub decision_boundary: Option<DecisionBoundary>,
 }
 
 /// A record with the work it took.
@@ -76,33 +42,66 @@ pub struct Answer {
     pub work: Work,
     /// Why there are no bounds, if the engine refused.
     pub refused: Option<Error>,
+    /// What each of the question's stages did, in their order.
+    pub stages: Vec<Tally>,
+    /// The input that falsifies it, where one of the stages found it.
+    pub witness: Option<Witness>,
     /// The simplex certificate in real semantics, where it was asked for.
     pub simplex: Option<Simplex<1>>,
 }
 
+impl Answer {
+    /// Takes a stage's work, or why there is none.
+    pub fn add(&mut self, done: Done) -> Work {
+        match done {
+            Ok(work) => {
+                self.work += work;
+                work
+            }
+            Err(error) => {
+                self.refused = Some(error);
+                Work::default()
+            }
+        }
+    }
+}
+
 impl Question {
-    /// Certifies one radius around `x`.
+    /// In this norm, without a box, answered by these stages in real semantics.
+    pub fn new(norm: Norm, stages: impl IntoIterator<Item = SharedStage>) -> Self {
+        let stages = stages.into_iter().collect();
+        let (semantics, backend) = ("real", "cpu");
+        Self { norm, clip: None, inner: None, stages, semantics, backend, norms: None }
+    }
+
+    /// Settles one radius around `x`.
     ///
     /// `certified` means: every input of the ball (cut by the box) has `label`, or the predicted
-    /// class where there is no label, as its strictly largest output.
+    /// class where there is no label, as its strictly largest output; `falsified`: one of them was
+    /// replayed and has not.
     pub fn certify(
         &self,
-        runner: &mut Runner<'_>,
+        worker: &mut Worker<'_>,
         index: usize,
         x: &[f32],
         label: Option<usize>,
         epsilon: f64,
     ) -> Answer {
         let begun = Instant::now();
-        let mut answer = self.begin(runner, index, x, label);
+        let mut answer = self.begin(&mut worker.runner, index, x, label);
         answer.record.epsilon = Some(epsilon);
         if let (Verdict::Unknown, Some(class)) = (answer.record.verdict, answer.record.predicted) {
-            let mut prover = Prover::new(self, x, class);
-            let proved = prover.prove(runner, epsilon, &mut answer);
-            answer.record.margin = prover.margin.map(f64::from);
-            if proved {
+            let ends = self.ends(x.len());
+            let ball = self.ball(index, x, class, epsilon, &ends);
+            let known = self.settle(worker, &ball, &mut answer);
+            answer.record.margin = known.margin().map(f64::from);
+            if known.proves(epsilon) {
                 answer.record.verdict = Verdict::Certified;
+            } else if let Some(witness) = &known.witness {
+                answer.record.verdict = witness.verdict();
             }
+            answer.witness = known.witness;
+            answer.simplex = known.simplex;
         }
         answer.record.seconds = begun.elapsed().as_secs_f64();
         answer
@@ -111,35 +110,26 @@ impl Question {
     /// Finds the largest radius around `x` that certifies.
     pub fn radius(
         &self,
-        runner: &mut Runner<'_>,
+        worker: &mut Worker<'_>,
         index: usize,
         x: &[f32],
         label: Option<usize>,
         search: &Search,
     ) -> (Answer, Found) {
         let begun = Instant::now();
-        let mut answer = self.begin(runner, index, x, label);
+        let mut answer = self.begin(&mut worker.runner, index, x, label);
         let mut found = Found::default();
         if let (Verdict::Unknown, Some(class)) = (answer.record.verdict, answer.record.predicted) {
-            let mut prover = Prover::new(self, x, class);
-            found = match self.stages.first().map(|stage| stage.how) {
-                Some(How::Simplex(semantics)) => {
-                    let radius = prover.simplex(runner, semantics, &mut answer);
-                    Found { radius: closed(radius), ..Found::default() }
-                }
-                Some(How::Search(regions)) => {
-                    let searched = prover.search(runner, regions, LARGEST_RADIUS, &mut answer);
-                    let violation = searched.violation.filter(|found| self.admits(&found.point));
-                    answer.record.exact = Some(searched.exact && violation.is_some());
-                    answer.record.attacked = violation.map(|found| found.distance);
-                    let radius = searched.radius.next_down().clamp(0.0, LARGEST_RADIUS);
-                    Found { radius, ..Found::default() }
-                }
-                Some(How::DecisionBoundary) => {
-                    let radius = prover.decision_boundary().next_down();
-                    Found { radius: radius.clamp(0.0, LARGEST_RADIUS), ..Found::default() }
-                }
-                _ => search.run(|epsilon| prover.prove(runner, epsilon, &mut answer)),
+            let ends = self.ends(x.len());
+            let ball = self.ball(index, x, class, 0.0, &ends);
+            let first = self.stages.first();
+            let at_once = first.and_then(|stage| stage.radius(worker, &ball, &mut answer));
+            found = match at_once {
+                Some(radius) => Found { radius, ..Found::default() },
+                None => search.run(|epsilon| {
+                    let ball = Ball { epsilon, ..ball };
+                    self.settle(worker, &ball, &mut answer).proves(epsilon)
+                }),
             };
             answer.record.radius = Some(found.radius);
             if found.radius > 0.0 {
@@ -152,21 +142,53 @@ impl Question {
         (answer, found)
     }
 
-    /// Whether a witness may lie there.
-    fn admits(&self, point: &[f32]) -> bool {
-        self.inner.is_none_or(|(lo, hi)| point.iter().all(|x| lo <= *x && *x <= hi))
+    /// Asks one stage after the other about a ball until it is settled; the record names the last.
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, answer: &mut Answer) -> Known {
+        let mut known = Known::default();
+        for (k, stage) in self.stages.iter().enumerate() {
+            let begun = Instant::now();
+            let done = stage.settle(worker, ball, &mut known);
+            let work = answer.add(done);
+            let (proved, violated) = (known.proves(ball.epsilon), known.witness.is_some());
+            if let Some(tally) = answer.stages.get_mut(k) {
+                *tally += Tally {
+                    tried: 1,
+                    certified: usize::from(proved),
+                    falsified: usize::from(violated && !proved),
+                    seconds: begun.elapsed().as_secs_f64(),
+                    work,
+                };
+            }
+            if proved || violated {
+                answer.record.method = stage.name().to_owned();
+                answer.refused = None;
+                break;
+            }
+        }
+        known
     }
 
-    /// What the simplex certificate is asked about `x`.
-    pub(crate) fn query<'a>(
+    /// The ball around a sample; `ends`: of [`Question::ends`].
+    pub(crate) fn ball<'a>(
         &'a self,
+        index: usize,
         x: &'a [f32],
         class: usize,
-        clip: Option<(&'a [f32], &'a [f32])>,
-        semantics: Semantics,
-    ) -> Query<'a> {
-        let known = self.norms.as_ref().map(Norms::known);
-        Query { clip, semantics, known, ..Query::margins(x, self.norm, class) }
+        epsilon: f64,
+        ends: &'a Option<(Vec<f32>, Vec<f32>)>,
+    ) -> Ball<'a> {
+        let clip = ends.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
+        Ball { question: self, index, x, class, epsilon, clip }
+    }
+
+    /// The box with an end for each of `inputs` coordinates.
+    pub(crate) fn ends(&self, inputs: usize) -> Option<(Vec<f32>, Vec<f32>)> {
+        self.clip.map(|(lo, hi)| (vec![lo; inputs], vec![hi; inputs]))
+    }
+
+    /// Whether a witness may lie there.
+    pub(crate) fn admits(&self, point: &[f32]) -> bool {
+        self.inner.is_none_or(|(lo, hi)| point.iter().all(|x| lo <= *x && *x <= hi))
     }
 
     /// A record with the prediction, `unknown` unless that is not the label.
@@ -179,7 +201,7 @@ impl Question {
     ) -> Answer {
         let predicted = runner.predict(x);
         let wrong = matches!((label, predicted), (Some(l), Some(p)) if l != p);
-        let last = self.stages.last().map_or("", |stage| stage.name);
+        let last = self.stages.last().map_or("", |stage| stage.name());
         let record = Record {
             index,
             label,
@@ -196,7 +218,14 @@ impl Question {
             backend: self.backend.to_owned(),
             seconds: 0.0,
         };
-        Answer { record, work: Work::default(), refused: None, simplex: None }
+        Answer {
+            record,
+            work: Work::default(),
+            refused: None,
+            stages: vec![Tally::default(); self.stages.len()],
+            witness: None,
+            simplex: None,
+        }
     }
 }
 
@@ -206,150 +235,4 @@ pub(crate) fn closed(radius: f32) -> f64 {
 }
 
 /// Radii are not told beyond this: above any input's scale.
-const LARGEST_RADIUS: f64 = 1e12;
-
-/// The stages at work on one sample.
-struct Prover<'a> {
-    question: &'a Question,
-    x: &'a [f32],
-    class: usize,
-    clip: Option<(Vec<f32>, Vec<f32>)>,
-    bounds: Vec<f32>,
-    margin: Option<f32>,
-    /// The radius of the simplex certificate, once it is known.
-    certificate: Option<f32>,
-}
-
-impl<'a> Prover<'a> {
-    fn new(question: &'a Question, x: &'a [f32], class: usize) -> Self {
-        let clip = question.clip.map(|(lo, hi)| (vec![lo; x.len()], vec![hi; x.len()]));
-        Self { question, x, class, clip, bounds: Vec::new(), margin: None, certificate: None }
-    }
-
-    /// The radius of the simplex certificate, computed once; 0 if the engine refuses.
-    fn simplex(
-        &mut self,
-        runner: &mut Runner<'_>,
-        semantics: Semantics,
-        answer: &mut Answer,
-    ) -> f32 {
-        if let Some(radius) = self.certificate {
-            return radius;
-        }
-        let clip = self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
-        let query = self.question.query(self.x, self.class, clip, semantics);
-        let found: Result<Simplex<1>, Error> = runner.simplex(&query);
-        let radius = match found {
-            Ok(found) => {
-                answer.work += found.work;
-                let radius = found.radius();
-                answer.simplex = Some(found).filter(|_| semantics == Semantics::Real);
-                radius
-            }
-            Err(error) => {
-                answer.refused = Some(error);
-                0.0
-            }
-        };
-        self.certificate = Some(radius);
-        radius
-    }
-
-    /// What a search of linear regions finds up to `limit`; nothing where the engine refuses the
-    /// point.
-    fn search(
-        &self,
-        runner: &Runner<'_>,
-        regions: usize,
-        limit: f64,
-        answer: &mut Answer,
-    ) -> search::Found {
-        let clip = self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
-        let budget = search::Budget { regions, programs: 10 * regions, limit };
-        let norm = self.question.norm;
-        let nothing =
-            search::Found { radius: 0.0, violation: None, exact: false, regions: 0, programs: 0 };
-        let found = search::search(runner.model(), self.x, self.class, norm, clip, &budget);
-        found.unwrap_or_else(|_| {
-            let point = Region::ball(self.x, 0.0, norm).check(self.x.len());
-            answer.refused = point.err().map(Error::Region);
-            nothing
-        })
-    }
-
-    /// The radius of the decision-boundary certificate; 0 if there is none.
-    fn decision_boundary(&self) -> f64 {
-        let certificate = self.question.decision_boundary.as_ref();
-        let radius = certificate.map(|c| c.local(self.x, self.class, self.question.norm));
-        radius.and_then(Result::ok).unwrap_or(0.0)
-    }
-
-    /// Tries the stages in turn; keeps the best margin and the name of the one that proved it.
-    fn prove(&mut self, runner: &mut Runner<'_>, epsilon: f64, answer: &mut Answer) -> bool {
-        let spec = Spec::Margins { class: self.class };
-        self.margin = None;
-        for stage in &self.question.stages {
-            let radius = match stage.how {
-                How::Bounds(_) | How::Alpha(_) | How::Quad | How::FastLip => None,
-                How::Simplex(semantics) => Some(self.simplex(runner, semantics, answer).into()),
-                How::DecisionBoundary => Some(self.decision_boundary()),
-                // A little beyond, so that the radius asked for can be reached.
-                How::Search(regions) => {
-                    Some(self.search(runner, regions, 1.01 * epsilon, answer).radius)
-                }
-            };
-            match radius {
-                None => {}
-                // These certify an open ball.
-                Some(radius) if epsilon < radius => {
-                    answer.record.method = stage.name.to_owned();
-                    answer.refused = None;
-                    return true;
-                }
-                Some(_) => continue,
-            }
-            let region = match &self.clip {
-                Some((lo, hi)) => Region::ball_in_box(self.x, epsilon, self.question.norm, lo, hi),
-                None => Region::ball(self.x, epsilon, self.question.norm),
-            };
-            let bounds = &mut self.bounds;
-            let done = match &stage.how {
-                How::Bounds(options) => runner.lower_bounds(&region, &spec, options, bounds),
-                How::Alpha(options) => {
-                    let around = Around {
-                        center: self.x,
-                        epsilon,
-                        norm: self.question.norm,
-                        clip: self.clip.as_ref().map(|(lo, hi)| (&lo[..], &hi[..])),
-                    };
-                    let settings = Settings::default();
-                    alpha::lower_bounds(runner, &around, self.class, options, &settings, bounds)
-                }
-                How::Quad => {
-                    let effort = quad::Effort { enough: 0.0, ..quad::Effort::default() };
-                    quad::lower_bounds(runner, &region, &spec, &effort, bounds)
-                }
-                How::FastLip => fast_lip::lower_bounds(runner, &region, &spec, bounds),
-                How::Simplex(_) | How::Search(_) | How::DecisionBoundary => continue,
-            };
-            match done {
-                Ok(work) => answer.work += work,
-                // A later stage's tighter bounds may stay within range.
-                Err(error) => {
-                    answer.refused = Some(error);
-                    continue;
-                }
-            }
-            let least = margin(&self.bounds);
-            if least > self.margin {
-                self.margin = least;
-            }
-            if verdict(&self.bounds) == Proof::Certified {
-                answer.record.method = stage.name.to_owned();
-                answer.refused = None;
-                return true;
-            }
-        }
-        false
-    }
-}
+pub(crate) const LARGEST_RADIUS: f64 = 1e12;

@@ -5,7 +5,8 @@
 //! chance too; on these nets the first images are a little harder than the average.
 
 use certus::attack::{Attack, Method, Worker};
-use certus::question::{How, Question, Stage};
+use certus::plan::propagation;
+use certus::question::Question;
 use certus::report::Verdict;
 use certus_engine::bounds::{Method as Bounds, Options};
 use certus_engine::model::Model;
@@ -41,20 +42,11 @@ struct Image {
 }
 
 fn run(words: &[u32], images: &[(Vec<f32>, usize)], epsilon: f64, attack: &Attack) -> Vec<Image> {
-    let stages = vec![Stage { name: "crown", how: How::Bounds(Options::new(Bounds::Crown)) }];
-    let question = Question {
-        norm: Norm::Linf,
-        clip: BOX,
-        stages,
-        semantics: "real",
-        backend: "cpu",
-        inner: None,
-        norms: None,
-        decision_boundary: None,
-    };
+    let crown = propagation("crown", Options::new(Bounds::Crown));
+    let question = Question { clip: BOX, ..Question::new(Norm::Linf, [crown]) };
     let model = Model::from_words(words).expect("packed here");
     let one = |worker: &mut Worker<'_>, (index, (x, label)): (usize, &(Vec<f32>, usize))| {
-        let certified = question.certify(&mut worker.runner, index, x, Some(*label), epsilon);
+        let certified = question.certify(worker, index, x, Some(*label), epsilon);
         // The attack does not know what is certified.
         let (answer, _) = attack.answer(&question, worker, index, x, Some(*label), epsilon);
         Image {

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use certus::attack::{Cpu, Nearest, Threat};
+use certus::attack::{Cpu, Nearest, Threat, Worker};
 use certus::cpu::Runner;
 use certus::geometry::{Norms, search};
-use certus::question::{How, Question, Stage};
+use certus::plan::propagation;
+use certus::question::Question;
 use certus::radius::Search;
 use certus_engine::bounds::{Method, Options};
 use certus_engine::model::Model;
@@ -64,18 +65,9 @@ fn measure(
     let budget = search::Budget { regions: REGIONS, programs: 10 * REGIONS, ..Default::default() };
     let searched = search::search(&model, x, class, norm, None, &budget).expect("in range");
     let options = Options::new(Method::Crown);
-    let question = Question {
-        norm,
-        clip: None,
-        stages: vec![Stage { name: "crown", how: How::Bounds(options) }],
-        semantics: "real",
-        backend: "cpu",
-        inner: None,
-        norms: None,
-        decision_boundary: None,
-    };
+    let question = Question::new(norm, [propagation("crown", options)]);
     let steps = Search { tolerance: start * 1e-3, budget: 10, start };
-    let crown = question.radius(&mut runner, 0, x, None, &steps).1.radius;
+    let crown = question.radius(&mut Worker::new(model, false), 0, x, None, &steps).1.radius;
     let threat = Threat { center: x, epsilon: f64::INFINITY, norm, clip: None };
     let mut gradient = Cpu::new(model);
     let nearest = Nearest::default().run(&mut gradient, &mut runner, &threat, class, 0, crown);

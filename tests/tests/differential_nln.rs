@@ -13,7 +13,8 @@ use std::path::Path;
 
 use certus::attack::{Attack, Method, Threat, Worker, replay};
 use certus::import;
-use certus::question::{How, Question, Stage};
+use certus::plan::propagation;
+use certus::question::Question;
 use certus::report::Verdict;
 use certus_engine::bounds::{Method as Bounds, Options};
 use certus_engine::model::Model;
@@ -38,7 +39,7 @@ const OURS: u32 = 2;
 const BOX: (f32, f32) = (0.0, 255.0);
 
 /// Our proofs, each on its own.
-const PROOFS: [Stage; 1] = [Stage { name: "crown", how: How::Bounds(Options::new(Bounds::Crown)) }];
+const PROOFS: [(&str, Options); 1] = [("crown", Options::new(Bounds::Crown))];
 
 /// In all of VeriNet's files: safe, unsafe, undecided; in all of ERAN's: counterexamples, none.
 const PUBLISHED: [usize; 5] = [1, 40, 87, 65, 135];
@@ -158,18 +159,12 @@ fn instance(
     point: Option<&[f32]>,
 ) -> Instance {
     let epsilon = f64::from(radius);
-    let question = |stage: &Stage| Question {
-        norm: Norm::Linf,
+    let question = |(name, options): &(&'static str, Options)| Question {
         clip: Some(BOX),
-        stages: vec![*stage],
-        semantics: "real",
-        backend: "cpu",
-        inner: None,
-        norms: None,
-        decision_boundary: None,
+        ..Question::new(Norm::Linf, [propagation(name, *options)])
     };
-    let proof = |stage: &Stage| {
-        let answer = question(stage).certify(&mut worker.runner, index, x, Some(*label), epsilon);
+    let proof = |stage: &(&'static str, Options)| {
+        let answer = question(stage).certify(worker, index, x, Some(*label), epsilon);
         let record = answer.record;
         assert_ne!(record.verdict, Verdict::Misclassified, "image {index}: another net or image");
         (record.verdict == Verdict::Certified, record.margin.unwrap_or(f64::NEG_INFINITY))
@@ -251,7 +246,7 @@ fn every_published_verdict_is_met() {
             let proofs = PROOFS.iter().enumerate().map(|(p, stage)| {
                 let most = each.iter().map(|x| x.proofs[p].1).fold(f64::NEG_INFINITY, f64::max);
                 let certified = count(&|x| x.proofs[p].0);
-                format!("{} {certified}, margins up to {most:.3}", stage.name)
+                format!("{} {certified}, margins up to {most:.3}", stage.0)
             });
             println!(
                 "{name:<18} {radius:>3}  {:>4} {:>6} {:>9}  {:>8} {:>8}  {:>6}  {}",

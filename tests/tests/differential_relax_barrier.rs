@@ -7,8 +7,10 @@
 //! Neither CROWN nor intersecting is better on every image: the adaptive slope is a heuristic, and a
 //! neuron that is stable already is not back-substituted, which leaves it a larger rounding budget.
 
+use certus::attack::Worker;
 use certus::cpu::Runner;
-use certus::question::{self, Question, Stage};
+use certus::plan::propagation;
+use certus::question::Question;
 use certus::radius::Search;
 use certus_engine::bounds::{Method, Options};
 use certus_engine::model::Model;
@@ -41,20 +43,10 @@ struct Radii {
 
 fn ours(words: &[u32], x: &[f32], method: Method, intersect: bool, start: f64) -> f64 {
     let options = Options { intersect, ..Options::new(method) };
-    let stages = vec![Stage { name: "", how: question::How::Bounds(options) }];
-    let question = Question {
-        norm: Norm::Linf,
-        clip: None,
-        stages,
-        semantics: "real",
-        backend: "cpu",
-        inner: None,
-        norms: None,
-        decision_boundary: None,
-    };
-    let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
+    let question = Question::new(Norm::Linf, [propagation("", options)]);
+    let mut worker = Worker::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: TOLERANCE, budget: 200, start };
-    let (_, found) = question.radius(&mut runner, 0, x, None, &search);
+    let (_, found) = question.radius(&mut worker, 0, x, None, &search);
     assert!(!found.cut);
     found.radius
 }

@@ -1,10 +1,13 @@
 //! CROWN-Quad and Fast-Lip on trained networks, beside CROWN and Fast-Lin as in paper 003, another
 //! implementation's optimised slopes, and what a search finds.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use certus::attack::Worker;
 use certus::cpu::Runner;
-use certus::question::{How, Question, Stage};
+use certus::plan::{CrownQuad, FastLip, SharedStage, propagation};
+use certus::question::Question;
 use certus::radius::Search;
 use certus::relaxed::{fast_lip, quad};
 use certus_engine::bounds::{Method, Options};
@@ -21,12 +24,17 @@ const TWO_LAYERS: &str = "mnist_784_500_10";
 /// Radii are found to this, relative to the radius of the reference data.
 const GRID: f64 = 1e-4;
 
-const METHODS: [(&str, How); 4] = [
-    ("fast-lip", How::FastLip),
-    ("fast-lin", How::Bounds(Options::new(Method::FastLin))),
-    ("crown", How::Bounds(Options::new(Method::Crown))),
-    ("crown-quad", How::Quad),
-];
+const METHODS: [&str; 4] = ["fast-lip", "fast-lin", "crown", "crown-quad"];
+
+fn stage(method: &str) -> SharedStage {
+    match method {
+        "fast-lip" => Arc::new(FastLip),
+        "fast-lin" => propagation("fast-lin", Options::new(Method::FastLin)),
+        "crown" => propagation("crown", Options::new(Method::Crown)),
+        "crown-quad" => Arc::new(CrownQuad),
+        other => panic!("no stage for {other}"),
+    }
+}
 
 /// A network's blob, and its samples in one norm.
 struct Case {
@@ -63,23 +71,14 @@ impl Case {
     }
 
     /// Radii of sample `i` and the seconds that each took.
-    fn radii(&self, i: usize, methods: &[(&'static str, How)]) -> Vec<(f64, f64)> {
+    fn radii(&self, i: usize, methods: &[&str]) -> Vec<(f64, f64)> {
         let (x, start) = (entry(&self.x, i), self.npz.eps());
         let search = Search { tolerance: start * GRID, budget: 60, start };
-        let mut runner = self.runner();
-        let radius = |(name, how): &(&'static str, How)| {
-            let question = Question {
-                norm: self.norm,
-                clip: None,
-                inner: None,
-                stages: vec![Stage { name, how: *how }],
-                semantics: "real",
-                backend: "cpu",
-                norms: None,
-                decision_boundary: None,
-            };
+        let mut worker = Worker::new(Model::from_words(&self.words).expect("packed here"), false);
+        let radius = |name: &&str| {
+            let question = Question::new(self.norm, [stage(name)]);
             let begun = Instant::now();
-            let found = question.radius(&mut runner, i, &x, None, &search).1.radius;
+            let found = question.radius(&mut worker, i, &x, None, &search).1.radius;
             (found, begun.elapsed().as_secs_f64())
         };
         methods.iter().map(radius).collect()
@@ -87,7 +86,7 @@ impl Case {
 
     /// Mean radii and milliseconds by method, after a check that they are in their order for each
     /// sample; prints them.
-    fn table(&self, samples: usize, methods: &[(&'static str, How)]) -> Vec<f64> {
+    fn table(&self, samples: usize, methods: &[&str]) -> Vec<f64> {
         let each: Vec<Vec<(f64, f64)>> =
             (0..samples).into_par_iter().with_max_len(1).map(|i| self.radii(i, methods)).collect();
         let mean = |m: usize, pick: fn(&(f64, f64)) -> f64| {
@@ -99,7 +98,7 @@ impl Case {
         (0..methods.len()).for_each(|m| print!(" {:.0} |", 1e3 * mean(m, |x| x.1)));
         println!();
         if let [.., crown, quad] = methods
-            && (crown.0, quad.0) == ("crown", "crown-quad")
+            && (*crown, *quad) == ("crown", "crown-quad")
         {
             for row in &each {
                 let [.., (crown, _), (quad, _)] = row[..] else { unreachable!("two at least") };
@@ -110,8 +109,8 @@ impl Case {
     }
 }
 
-fn heading(methods: &[(&'static str, How)]) {
-    let names: Vec<&str> = methods.iter().map(|m| m.0).collect();
+fn heading(methods: &[&str]) {
+    let names: Vec<&str> = methods.to_vec();
     println!("| net, norm | samples | {} | and ms a radius |", names.join(" | "));
 }
 

@@ -1,7 +1,8 @@
 //! What rigour costs: our certified radii beside those of the same computation in f64.
 
-use certus::cpu::Runner;
-use certus::question::{self, Question, Stage};
+use certus::attack::Worker;
+use certus::plan::propagation;
+use certus::question::Question;
 use certus::radius::Search;
 use certus_engine::bounds::{Method, Options};
 use certus_engine::model::Model;
@@ -23,20 +24,11 @@ const MOST: f64 = 0.1;
 /// `(ours, f64's)` around `x`, f64's to within a bisection of [`GRID`].
 fn radii(dense: &Dense, words: &[u32], x: &[f32], norm: Norm, start: f64) -> (f64, f64) {
     let options = Options::new(Method::Crown);
-    let question = Question {
-        norm,
-        clip: None,
-        stages: vec![Stage { name: "crown", how: question::How::Bounds(options) }],
-        semantics: "real",
-        backend: "cpu",
-        inner: None,
-        norms: None,
-        decision_boundary: None,
-    };
-    let mut runner = Runner::new(Model::from_words(words).expect("packed here"), false);
+    let question = Question::new(norm, [propagation("crown", options)]);
+    let mut worker = Worker::new(Model::from_words(words).expect("packed here"), false);
     let search = Search { tolerance: start * GRID, budget: 100, start };
-    let class = runner.predict(x).expect("finite outputs");
-    let ours = question.radius(&mut runner, 0, x, None, &search).1.radius;
+    let class = worker.runner.predict(x).expect("finite outputs");
+    let ours = question.radius(&mut worker, 0, x, None, &search).1.radius;
     let spec = margins(class, dense.outputs());
     let certified = |eps: f64| {
         let how = How { method: Method::Crown, intersect: true };

@@ -1,9 +1,13 @@
 //! CROWN-Quad and Fast-Lip against exact optima: never above, and what they are good for.
 
+use std::sync::Arc;
+
+use certus::attack::Worker;
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::network::Network;
-use certus::question::{How, Question, Stage};
+use certus::plan::{CrownQuad, FastLip, SharedStage, propagation};
+use certus::question::Question;
 use certus::radius::Search;
 use certus::relaxed::{fast_lip, quad};
 use certus_engine::bounds::{Method, Options};
@@ -247,34 +251,22 @@ fn margins_over_balls_of_every_norm() {
 fn radii_are_below_the_exact_distance() {
     let mut rng = Rng::with_seed(seed(SEED + 2));
     let mut positive = [0; 3];
-    let stages = [
-        Stage { name: "crown", how: How::Bounds(Options::new(Method::Crown)) },
-        Stage { name: "crown-quad", how: How::Quad },
-        Stage { name: "fast-lip", how: How::FastLip },
-    ];
+    let stages: [SharedStage; 3] =
+        [propagation("crown", Options::new(Method::Crown)), Arc::new(CrownQuad), Arc::new(FastLip)];
     for _ in 0..many(60) {
         let net = classifier(&mut rng, 7);
         let x = point(&mut rng, net.inputs);
         let words = pack(&net, WeightKind::F32).expect("packs");
         let model = Model::from_words(&words).expect("a valid blob");
-        let mut runner = Runner::new(model, false);
-        let class = runner.predict(&x).expect("finite outputs");
+        let mut worker = Worker::new(model, false);
+        let class = worker.runner.predict(&x).expect("finite outputs");
         for (norm, test_norm) in NORMS {
             let adversarial = nearest_adversarial(&net, &x, class, test_norm, None);
             let least = adversarial.map_or(f64::INFINITY, |found| found.distance.to_f64());
-            let radii = stages.map(|stage| {
-                let question = Question {
-                    norm,
-                    clip: None,
-                    inner: None,
-                    stages: vec![stage],
-                    semantics: "real",
-                    backend: "cpu",
-                    norms: None,
-                    decision_boundary: None,
-                };
+            let radii = stages.each_ref().map(|stage| {
+                let question = Question::new(norm, [stage.clone()]);
                 let search = Search { tolerance: 1e-4, budget: 40, start: 0.2 };
-                question.radius(&mut runner, 0, &x, None, &search).1.radius
+                question.radius(&mut worker, 0, &x, None, &search).1.radius
             });
             for (count, radius) in positive.iter_mut().zip(radii) {
                 assert!(radius <= least, "{net:?} {x:?} {norm}: {radii:?} above {least}");

@@ -8,11 +8,13 @@
 
 mod arithmetic;
 mod choice;
+mod early;
 mod forward;
 mod interval;
 mod linear;
 mod neurons;
 mod propagate;
+mod rows;
 mod state;
 mod walk;
 mod workspace;
@@ -103,6 +105,12 @@ pub struct Options {
     /// Back-substitute every neuron all the way, for a report of pre-activation bounds; off,
     /// stable neurons are skipped and rows are dropped as soon as they are settled.
     pub every_neuron: bool,
+    /// Be content with any proof that every row is positive: bound the rows over the boxes of
+    /// activations on their way too, which makes no bound looser than intervals' own, and stop where
+    /// all are above 0; and try for that, with interval steps for the layers not yet bounded, before
+    /// neurons are back-substituted at many times the cost. Rows that are left open have the method's
+    /// bounds or better ones. Pre-activation bounds of layers beyond a proof may be loose.
+    pub early: bool,
 }
 
 impl Options {
@@ -115,6 +123,7 @@ impl Options {
             intersect: true,
             tighten: Tighten::Backward,
             every_neuron: false,
+            early: false,
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Task<'a> {
 
 impl Task<'_> {
     /// Whether neuron `i` with these ends is worth another step.
-    fn open(&self, i: usize, lo: f32, hi: f32) -> bool {
+    pub(super) fn open(&self, i: usize, lo: f32, hi: f32) -> bool {
         self.options.every_neuron
             || !self.options.intersect
             || is_unstable(self.layer.activation_of(i), lo, hi)

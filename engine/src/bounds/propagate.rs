@@ -2,16 +2,17 @@
 
 use super::arithmetic::Arithmetic;
 use super::choice::{self, Carry};
+use super::early::Early;
 use super::interval::{self, Feed, Masses};
-use super::linear::{Input, Linear};
+use super::linear::Linear;
 use super::neurons::Task;
+use super::rows::is_settled;
 use super::state::State;
-use super::walk::{Block, Sides};
+use super::walk::Block;
 use super::workspace::{Arena, Workspace};
 use super::{Error, Method, Options, Work};
-use crate::model::{Activation, Model, Row};
-use crate::num::{Rounding, better_lower, sub_down};
-use crate::region::{Reach, Region};
+use crate::model::{Activation, Layer, Model};
+use crate::region::Region;
 use crate::relax::LowerSlope;
 use crate::spec::Spec;
 
@@ -117,20 +118,109 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
     let (mut state, mut scratch) = carve(model, options, workspace).ok_or(Error::Workspace)?;
     let mut work = Work { dense_macs: dense_macs(model, options.method, rows), ..Work::default() };
     region.enclose(scratch.input.0, scratch.input.1);
-    let last = model.depth() - 1;
-    let rectified = matches!(spec, Spec::Margins { .. })
-        && model.layer(last).is_some_and(|l| l.activation == Activation::Relu && l.through == 0);
+    let call = Call::new(model, region, spec, options, given);
+    if !call.forward(arith, &mut state, &mut scratch, out, &mut work)? {
+        call.specify(arith, &state, &mut scratch, out, &mut work)?;
+    }
+    let State { lo, hi, .. } = state;
+    Ok(Bounds { work, lo, hi })
+}
 
-    let linear =
-        rectified || model.layer(last).is_some_and(|l| l.activation == Activation::Identity);
-    let mut carry = Carry::new(model, region, options, given, linear);
-    for k in 0..model.depth() {
-        let Some(mut layer) = model.layer(k) else { break };
-        if rectified && k == last {
+/// What a call was asked.
+pub(super) struct Call<'a> {
+    pub model: &'a Model<'a>,
+    pub region: &'a Region<'a>,
+    pub spec: &'a Spec<'a>,
+    pub options: &'a Options,
+    given: &'a Given<'a>,
+    /// The last layer.
+    pub last: usize,
+    /// Whether margins are bounded before the last layer's ReLU.
+    pub rectified: bool,
+    /// Whether nothing follows the last layer.
+    linear: bool,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        model: &'a Model<'a>,
+        region: &'a Region<'a>,
+        spec: &'a Spec<'a>,
+        options: &'a Options,
+        given: &'a Given<'a>,
+    ) -> Self {
+        let last = model.depth() - 1;
+        let end = model.layer(last);
+        let relu = end.is_some_and(|l| l.activation == Activation::Relu && l.through == 0);
+        let rectified = relu && matches!(spec, Spec::Margins { .. });
+        let linear = rectified || end.is_some_and(|l| l.activation == Activation::Identity);
+        Self { model, region, spec, options, given, last, rectified, linear }
+    }
+
+    /// Layer `k`, as it is bounded.
+    fn layer(&self, k: usize) -> Result<Layer<'a>, Error> {
+        let mut layer = self.model.layer(k).ok_or(Error::Workspace)?;
+        if self.rectified && k == self.last {
             layer.activation = Activation::Identity;
         }
+        Ok(layer)
+    }
+
+    /// Bounds and relaxes layer after layer; gives whether `out` is settled before the last, which
+    /// only [`Options::early`] allows.
+    fn forward<A: Arithmetic>(
+        &self,
+        arith: &mut A,
+        state: &mut State<'_>,
+        scratch: &mut Scratch<'_>,
+        out: &mut [f32],
+        work: &mut Work,
+    ) -> Result<bool, Error> {
+        let Self { model, region, options, given, .. } = *self;
+        let mut carry = Carry::new(model, region, options, given, self.linear);
+        let mut early = Early::default();
+        for k in 0..=self.last {
+            let layer = self.layer(k)?;
+            let mut total = self.interval(arith, state, scratch, k, &layer, work)?;
+            let linear = layer.activation == Activation::Identity && !options.every_neuron;
+            let walks = options.method.walks_neurons() && given.ends.is_none();
+            let best = carry.tighten(arith, state, scratch, k, &layer, work);
+            if k > 0 && walks && !linear && !best {
+                // Slopes that are given are anyone's, also where the method's own lines are parallel.
+                let parallel = options.slope() == LowerSlope::SameAsUpper && given.slopes.is_none();
+                let task = Task { model, region, options, parallel, k, layer };
+                let carries = scratch.linear.is_some();
+                let tries = options.early && !options.every_neuron && !carries;
+                if tries && early.pays(model, state, &task, out.len()) {
+                    // Out of range here, tightened bounds may yet be within.
+                    let _ = self.finish(arith, state, scratch, (k, total), out, work);
+                    if is_settled(out) {
+                        return Ok(true);
+                    }
+                    scatter(state, k - 1, scratch.mid, scratch.rad);
+                    total = self.interval(arith, state, scratch, k, &layer, work)?;
+                }
+                task.tighten(arith, state, scratch, work)?;
+            }
+            self.choose(arith, state, scratch, (k, &layer), total);
+            carry.pass(arith, state, scratch, k, &layer, work);
+            scatter(state, k, scratch.mid, scratch.rad);
+        }
+        Ok(false)
+    }
+
+    /// The interval step of layer `k`, and what is given; the sum of its inputs' magnitudes.
+    fn interval<A: Arithmetic>(
+        &self,
+        arith: &A,
+        state: &mut State<'_>,
+        scratch: &mut Scratch<'_>,
+        k: usize,
+        layer: &Layer<'_>,
+        work: &mut Work,
+    ) -> Result<f32, Error> {
         let feed = if k == 0 {
-            Feed { region: Some(region), mid: scratch.input.0, rad: scratch.input.1 }
+            Feed { region: Some(self.region), mid: scratch.input.0, rad: scratch.input.1 }
         } else {
             let mid = scratch.mid.get(..layer.cols).ok_or(Error::Workspace)?;
             let rad = scratch.rad.get(..layer.cols).ok_or(Error::Workspace)?;
@@ -138,74 +228,50 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
         };
         let ends = state.interval(k, layer.rows);
         let masses = &mut scratch.masses;
-        let (total, macs) =
-            interval::step(arith, feed, options.semantics, k, &layer, ends, masses)?;
+        let semantics = self.options.semantics;
+        let (total, macs) = interval::step(arith, feed, semantics, k, layer, ends, masses)?;
         work.row_macs += macs;
-        if let Some(ends) = given.ends {
+        if let Some(ends) = self.given.ends {
             state.intersect(k, layer.rows, ends);
         }
-        let linear = layer.activation == Activation::Identity && !options.every_neuron;
-        let walks = options.method.walks_neurons() && given.ends.is_none();
-        let best = carry.tighten(arith, &mut state, &mut scratch, k, &layer, &mut work);
-        if k > 0 && walks && !linear && !best {
-            // Slopes that are given are anyone's, also where the method's own lines are parallel.
-            let parallel = options.slope() == LowerSlope::SameAsUpper && given.slopes.is_none();
-            let task = Task { model, region, options, parallel, k, layer };
-            task.tighten(arith, &mut state, &mut scratch, &mut work)?;
-        }
-        state.choose_lines(arith, options, given.slopes, k, &layer, &scratch.masses, total);
-        arith.forget(k);
-        carry.pass(arith, &mut state, &mut scratch, k, &layer, &mut work);
-        scatter(&state, k, scratch.mid, scratch.rad);
+        Ok(total)
     }
 
-    // The row after the last margin is the class's own output.
-    let walked = rows + usize::from(rectified);
-    let mut own = f32::INFINITY;
-    let mut done = 0;
-    while done < walked {
-        let block = &mut scratch.block;
-        // One-sided rows: a block holds as many as it has floors.
-        let take = block.floor.len().min(walked - done);
-        start(arith, model, &state, spec, block, done, take)?;
-        let stop = if matches!(options.method, Method::Ibp | Method::Forward) { last } else { 0 };
-        for j in (stop..=last).rev() {
-            block.step(arith, model, &state, j, &mut work)?;
-        }
-        work.row_macs += block.width as u64 * block.rows as u64;
-        let outputs = stop.checked_sub(1).map(|before| state.outputs(before));
-        let (input_mid, input_rad) = (&*scratch.input.0, &*scratch.input.1);
-        let carried = match &mut scratch.linear {
-            Some(linear) if options.method == Method::Forward && stop > 0 => {
-                linear.bound(arith, Input::new(region, input_mid, input_rad), block, &mut work)
-            }
-            _ => &[],
-        };
-        // Over the boxes of the activations too, but for the papers' bounds.
-        let boxes = carried.is_empty() || options.intersect;
-        let found = block.bound(arith, |arith, row| match outputs {
-            Some((_, rad)) => {
-                let rounding = Rounding::new(arith.row_depth(rad.len()), rad.len());
-                let reach = rounding.inflate(arith.reach(row, rad));
-                Reach { below: reach, above: reach }
-            }
-            None => region.reach(arith, row, input_mid, input_rad, false),
-        });
-        for (r, bound) in found.iter().enumerate() {
-            let bound = if bound.is_finite() && boxes { *bound } else { f32::NEG_INFINITY };
-            let bound = carried.get(r).map_or(bound, |carried| better_lower(bound, *carried));
-            match out.get_mut(done + r) {
-                Some(out) => *out = bound,
-                None => own = bound,
-            }
-        }
-        done += take;
+    /// Chooses the lines of layer `k`, whose intervals are known.
+    fn choose<A: Arithmetic>(
+        &self,
+        arith: &mut A,
+        state: &mut State<'_>,
+        scratch: &Scratch<'_>,
+        (k, layer): (usize, &Layer<'_>),
+        total: f32,
+    ) {
+        let (options, slopes, masses) = (self.options, self.given.slopes, &scratch.masses);
+        state.choose_lines(arith, options, slopes, k, layer, masses, total);
+        arith.forget(k);
     }
-    for out in out.iter_mut() {
-        *out = if own < *out { own } else { *out };
+
+    /// Raises `out` to what the intervals of layer `k` as they are give, with interval steps from
+    /// there on.
+    fn finish<A: Arithmetic>(
+        &self,
+        arith: &mut A,
+        state: &mut State<'_>,
+        scratch: &mut Scratch<'_>,
+        (k, mut total): (usize, f32),
+        out: &mut [f32],
+        work: &mut Work,
+    ) -> Result<(), Error> {
+        for j in k..=self.last {
+            let layer = self.layer(j)?;
+            if j > k {
+                total = self.interval(arith, state, scratch, j, &layer, work)?;
+            }
+            self.choose(arith, state, scratch, (j, &layer), total);
+            scatter(state, j, scratch.mid, scratch.rad);
+        }
+        self.specify(arith, state, scratch, out, work)
     }
-    let State { lo, hi, .. } = state;
-    Ok(Bounds { work, lo, hi })
 }
 
 /// Splits the workspace; what is left after the fixed parts becomes the block.
@@ -252,44 +318,6 @@ fn scatter(state: &State<'_>, k: usize, mid: &mut [f32], rad: &mut [f32]) {
             (*mid, *rad) = (*m, *r);
         }
     }
-}
-
-/// Fills the block with `take` specification rows from row `first` on; a row's floor is its value at
-/// the middle of the outputs' box, rounded down.
-fn start<A: Arithmetic>(
-    arith: &A,
-    model: &Model<'_>,
-    state: &State<'_>,
-    spec: &Spec<'_>,
-    block: &mut Block<'_>,
-    first: usize,
-    take: usize,
-) -> Result<(), Error> {
-    let live = state.live(model.depth() - 1);
-    block.sides = Sides::Lower;
-    block.rows = take;
-    block.width = live.len();
-    if block.cur.len() < take * live.len() {
-        return Err(Error::Workspace);
-    }
-    if live.is_empty() {
-        block.floor.iter_mut().take(take).for_each(|floor| *floor = 0.0);
-        return Ok(());
-    }
-    let rows = block.cur.chunks_exact_mut(live.len()).take(take);
-    for (r, row) in rows.enumerate() {
-        for (slot, j) in row.iter_mut().zip(live) {
-            *slot = spec.coefficient(first + r, *j as usize, model.outputs());
-        }
-    }
-    let (mid, rad) = state.outputs(model.depth() - 1);
-    let rounding = Rounding::new(arith.row_depth(live.len()), live.len());
-    for (r, floor) in (0..take).zip(&mut *block.floor) {
-        let row = block.cur.get(r * live.len()..).and_then(|tail| tail.get(..live.len()));
-        let sums = arith.over_box(Row::F32(row.unwrap_or(&[])), mid, rad, &rounding);
-        *floor = sub_down(sums.centre, sums.error);
-    }
-    Ok(())
 }
 
 /// Multiply-adds that a method takes densely: both sides of every hidden neuron back-substituted

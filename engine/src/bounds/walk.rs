@@ -71,7 +71,7 @@ impl<'w> Block<'w> {
         &mut self,
         arith: &A,
         reach: impl Fn(&A, Row<'_>) -> Reach + Sync,
-    ) -> &[f32] {
+    ) -> &mut [f32] {
         let count = self.coefficient_rows();
         let total = if self.sides == Sides::Same { 2 * count } else { count };
         // A row without entries is its floor.

@@ -6,7 +6,7 @@
 //! through the engine once, and only its word counts: a search that went wrong loses tightness, never
 //! soundness.
 //!
-//! * [`lower_bounds`]: of a classifier's margins, from CROWN on for as long as one is open.
+//! * [`improve`]: of a classifier's margins, for as long as one is open.
 //! * [`tighten`]: better bounds of rows over the pre-activations of a layer.
 //! * [`margins`]: of a classifier's margins; [`ends`]: of all pre-activations, layer by layer.
 
@@ -81,32 +81,32 @@ pub struct Rows<'a> {
 /// Multiply-adds that optimising the intermediate bounds of one question may take.
 const MOST_WORK: u64 = 20_000_000_000;
 
-/// Lower bounds of the margins of `class` over a region into `out`: by CROWN with `options`; where a
-/// margin is left open, with slopes searched for; where that does not do, with intermediate bounds
-/// whose slopes were searched for too, if that takes no more than some seconds.
+/// Raises lower bounds of the margins of `class` until all are above 0, from pre-activation bounds:
+/// with slopes searched for; where that does not do, with pre-activation bounds whose slopes were
+/// searched for too, if that takes no more than some seconds.
+///
+/// `lower`: in the order of [`Spec::Margins`]. `lo`, `hi`: of all neurons, valid over the region; they
+/// may become tighter. What holds is what [`tighten`] says.
 ///
 /// # Errors
 /// The engine's. Memory and work: those of [`tighten`], and of [`ends`].
-pub fn lower_bounds(
+pub fn improve(
     runner: &mut Runner<'_>,
     around: &Around<'_>,
+    semantics: Semantics,
+    (lo, hi): (&mut [f32], &mut [f32]),
     class: usize,
-    options: &Options,
+    lower: &mut [f32],
     settings: &Settings,
-    out: &mut Vec<f32>,
 ) -> Result<Work, Error> {
-    let (spec, given) = (Spec::Margins { class }, Given::default());
-    let found = runner.lower_bounds_given(&around.region(), &spec, options, &given, None, out)?;
-    let (mut lo, mut hi, mut work) = (found.lo.to_vec(), found.hi.to_vec(), found.work);
-    let open = |out: &[f32]| out.iter().any(|bound| !(*bound > 0.0));
-    if !open(out) {
-        return Ok(work);
+    let open = |lower: &[f32]| lower.iter().any(|bound| !(*bound > 0.0));
+    let mut work = Work::default();
+    if open(lower) {
+        work += margins(runner, around, semantics, (&*lo, &*hi), class, lower, 0.0, settings)?;
     }
-    let semantics = options.semantics;
-    work += margins(runner, around, semantics, (&lo, &hi), class, out, 0.0, settings)?;
-    if open(out) && ends_work(runner.model(), (&lo, &hi), settings) <= MOST_WORK {
-        work += ends(runner, around, semantics, (&mut lo, &mut hi), settings)?;
-        work += margins(runner, around, semantics, (&lo, &hi), class, out, 0.0, settings)?;
+    if open(lower) && ends_work(runner.model(), (&*lo, &*hi), settings) <= MOST_WORK {
+        work += ends(runner, around, semantics, (&mut *lo, &mut *hi), settings)?;
+        work += margins(runner, around, semantics, (&*lo, &*hi), class, lower, 0.0, settings)?;
     }
     Ok(work)
 }

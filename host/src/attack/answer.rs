@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use certus_engine::bounds::Work;
 use certus_engine::model::Model;
 
 use super::deepfool::DeepFool;
@@ -12,6 +13,7 @@ use super::replay::{Refusal, Witness, replay};
 use super::segment::shrink;
 use super::threat::{Place, Threat};
 use crate::cpu::Runner;
+use crate::plan::Ball;
 use crate::question::{Answer, Question};
 use crate::report::Verdict;
 
@@ -191,6 +193,15 @@ impl Attack {
         witness
     }
 
+    /// Looks for an input of the ball with another answer; gives it, and the work.
+    pub fn falsify(&self, worker: &mut Worker<'_>, ball: &Ball<'_>) -> (Option<Witness>, Work) {
+        let before = worker.macs();
+        let threat = self.threat(ball.question, ball.x, ball.epsilon);
+        let (witness, _) = self.find(worker, &threat, ball.class, ball.index);
+        let product_macs = worker.macs() - before;
+        (witness, Work { product_macs, ..Work::default() })
+    }
+
     fn threat<'a>(&self, question: &Question, x: &'a [f32], epsilon: f64) -> Threat<'a> {
         Threat { center: x, epsilon, norm: question.norm, clip: self.clip }
     }
@@ -209,24 +220,35 @@ impl Attack {
         let Some(class) = answer.record.predicted.filter(|_| unknown) else { return (None, None) };
         let before = worker.macs();
         let threat = self.threat(question, x, epsilon);
-        let found = self.run(worker, &threat, class, answer.record.index);
+        let (witness, lead) = self.find(worker, &threat, class, answer.record.index);
         answer.work.product_macs += worker.macs() - before;
-        let (witness, lead) = match (found.witness, found.best) {
-            (Some(witness), _) => (Some(witness), None),
-            // A point just short of the boundary can still be pushed across.
-            (None, Some((point, _))) => match replay(&mut worker.runner, &threat, class, &point) {
-                Ok(witness) => (Some(witness), None),
-                Err(Refusal::Unsettled { lead }) => (None, Some(lead)),
-                Err(_) => (None, None),
-            },
-            (None, None) => (None, None),
-        };
         if let Some(witness) = &witness {
             answer.record.verdict = witness.verdict();
             answer.record.method = self.method.name().to_owned();
         }
         let lead = witness.as_ref().map(Witness::lead).or(lead);
         (witness, lead.filter(|lead| lead.is_finite()))
+    }
+
+    /// Runs, and pushes a point that was left just short of the boundary across it. Gives the witness
+    /// or the settled lead at the best point found.
+    fn find(
+        &self,
+        worker: &mut Worker<'_>,
+        threat: &Threat<'_>,
+        class: usize,
+        index: usize,
+    ) -> (Option<Witness>, Option<f32>) {
+        let found = self.run(worker, threat, class, index);
+        match (found.witness, found.best) {
+            (Some(witness), _) => (Some(witness), None),
+            (None, Some((point, _))) => match replay(&mut worker.runner, threat, class, &point) {
+                Ok(witness) => (Some(witness), None),
+                Err(Refusal::Unsettled { lead }) => (None, Some(lead)),
+                Err(_) => (None, None),
+            },
+            (None, None) => (None, None),
+        }
     }
 }
 

@@ -83,6 +83,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let plan = Plan {
         method: name(args.method),
         stages: Vec::new(),
+        local_boundary: false,
         semantics: "real",
         options: options(&attack),
     };

@@ -17,7 +17,6 @@ use super::options::{
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};
 use crate::error::{Error, Result};
-use crate::question::How;
 use crate::report::ranges::{self, Range};
 use crate::report::{Heading, Sink, file};
 use crate::run::Progress;
@@ -181,7 +180,7 @@ fn nothing(model: &Model<'_>) -> Report {
     }
 }
 
-/// The best bounds of all the method's stages; those of a later one where an earlier is refused, for
+/// The best bounds that the method gives; those of a later one where an earlier is refused, for
 /// tighter bounds may stay within range.
 fn bound(
     args: &Args,
@@ -190,8 +189,7 @@ fn bound(
 ) -> std::result::Result<Report, bounds::Error> {
     let mut best: Option<Report> = None;
     let mut refused = bounds::Error::Spec;
-    for stage in args.method.stages() {
-        let How::Bounds(options) = stage.how else { continue };
+    for options in args.method.engine() {
         let options = bounds::Options { every_neuron: args.layers, ..options };
         let found = match runner.report(region, &Spec::Outputs, &options) {
             Ok(found) => found,

@@ -1,7 +1,7 @@
 //! `certus certify`: one radius for every sample.
 
 use super::Outcome;
-use super::options::{MethodArgs, parse_epsilon};
+use super::options::{Ask, MethodArgs, parse_epsilon};
 use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::{Attack, Method};
@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let epsilon = args.epsilon;
     let mut options = vec![("epsilon", epsilon.to_string())];
-    let mut plan = args.method.plan()?;
+    let mut plan = args.method.plan(args.run.ask(Ask::Ball))?;
     args.attack.check(false)?;
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
     if args.attack.attack {
@@ -37,11 +37,12 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let attack = Attack { clip: setup.question.inner, ..Attack::new(Method::Pgd) };
     let done =
         setup.run("certify", Some(epsilon), &options, |question, worker, index, x, label| {
-            let mut answer = question.certify(&mut worker.runner, index, x, label, epsilon);
-            if args.attack.attack {
-                let witness = attack.escalate(question, worker, x, epsilon, &mut answer);
-                witnesses.put(&answer.record, witness);
+            let mut answer = question.certify(worker, index, x, label, epsilon);
+            let mut witness = answer.witness.take();
+            if args.attack.attack && witness.is_none() {
+                witness = attack.escalate(question, worker, x, epsilon, &mut answer);
             }
+            witnesses.put(&answer.record, witness);
             answer
         });
     witnesses.end(setup.shape(), done)

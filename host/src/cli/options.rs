@@ -1,19 +1,24 @@
 //! Options that several subcommands share, and what they mean to the engine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use certus_engine::bounds::{Method, Options, Semantics, Tighten};
 use certus_engine::region::Norm;
 use certus_engine::relax::LowerSlope;
 use clap::ValueEnum;
 
+use crate::alpha::Settings;
 use crate::error::{Error, Result};
-use crate::question::{How, Stage};
+use crate::plan::{
+    AlphaCrown, CrownQuad, FastLip, RegionSearch, SharedStage, Sieve, Simplex, propagation,
+};
 
 /// How bounds are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MethodArg {
-    /// The cheapest first: ibp, then crown for what it leaves open
+    /// The cheapest first: crown, or what intervals prove before it is done; for one radius, what that
+    /// leaves open to a short pgd, then alpha-crown
     Auto,
     /// Interval bound propagation
     Ibp,
@@ -161,36 +166,55 @@ impl MethodArgs {
         Options { semantics, lower, ..Options::new(method) }
     }
 
-    /// The methods to try, in order.
-    pub fn stages(&self) -> Vec<Stage> {
-        let stage = |name, method| Stage { name, how: How::Bounds(self.options(method)) };
+    /// The engine's options for `certus bounds`, whose best bounds count; none for a method that does
+    /// not bound outputs.
+    pub fn engine(&self) -> Vec<Options> {
+        let tighten = Tighten::Cheapest;
+        let method = match self.method {
+            MethodArg::Auto => {
+                let crown = Options { tighten, ..self.options(Method::Crown) };
+                return vec![self.options(Method::Ibp), crown];
+            }
+            MethodArg::Ibp => Method::Ibp,
+            MethodArg::CrownIbp => Method::CrownIbp,
+            MethodArg::FastLin => Method::FastLin,
+            MethodArg::Crown => Method::Crown,
+            MethodArg::Forward => Method::Forward,
+            MethodArg::ForwardBackward => Method::ForwardBackward,
+            _ => return Vec::new(),
+        };
+        vec![self.options(method)]
+    }
+
+    /// The methods to try, in order; but for the one that needs the network, which comes with the
+    /// samples.
+    fn stages(&self, ask: Ask) -> Vec<SharedStage> {
+        let crown = self.options(Method::Crown);
+        let alpha = || Arc::new(AlphaCrown { crown, settings: Settings::default() });
+        let bounds = |name, method| vec![propagation(name, self.options(method))];
         match self.method {
             MethodArg::Auto => {
-                let tighten = Tighten::Cheapest;
-                let crown = Options { tighten, ..self.options(Method::Crown) };
-                vec![stage("ibp", Method::Ibp), Stage { name: "crown", how: How::Bounds(crown) }]
+                let early = Options { early: true, tighten: Tighten::Cheapest, ..crown };
+                let crown = propagation("crown", early);
+                match ask {
+                    Ask::Ball => vec![crown, Arc::new(Sieve::default()), alpha()],
+                    Ask::Radius | Ask::Device => vec![crown],
+                }
             }
-            MethodArg::Ibp => vec![stage("ibp", Method::Ibp)],
-            MethodArg::CrownIbp => vec![stage("crown-ibp", Method::CrownIbp)],
-            MethodArg::FastLin => vec![stage("fast-lin", Method::FastLin)],
-            MethodArg::Crown => vec![stage("crown", Method::Crown)],
-            MethodArg::AlphaCrown => {
-                let how = How::Alpha(self.options(Method::Crown));
-                vec![Stage { name: "alpha-crown", how }]
-            }
-            MethodArg::Forward => vec![stage("forward", Method::Forward)],
-            MethodArg::ForwardBackward => vec![stage("forward-backward", Method::ForwardBackward)],
-            MethodArg::CrownQuad => vec![Stage { name: "crown-quad", how: How::Quad }],
-            MethodArg::FastLip => vec![Stage { name: "fast-lip", how: How::FastLip }],
-            MethodArg::Simplex => {
-                vec![Stage { name: "simplex", how: How::Simplex(self.semantics()) }]
-            }
+            MethodArg::Ibp => bounds("ibp", Method::Ibp),
+            MethodArg::CrownIbp => bounds("crown-ibp", Method::CrownIbp),
+            MethodArg::FastLin => bounds("fast-lin", Method::FastLin),
+            MethodArg::Crown => bounds("crown", Method::Crown),
+            MethodArg::AlphaCrown => vec![alpha()],
+            MethodArg::Forward => bounds("forward", Method::Forward),
+            MethodArg::ForwardBackward => bounds("forward-backward", Method::ForwardBackward),
+            MethodArg::CrownQuad => vec![Arc::new(CrownQuad)],
+            MethodArg::FastLip => vec![Arc::new(FastLip)],
+            MethodArg::Simplex => vec![Arc::new(Simplex { semantics: self.semantics() })],
             MethodArg::RegionSearch => {
-                vec![Stage { name: "region-search", how: How::Search(self.regions as usize) }]
+                vec![Arc::new(RegionSearch { regions: self.regions as usize })]
             }
-            MethodArg::DecisionBoundary => {
-                vec![Stage { name: "decision-boundary", how: How::DecisionBoundary }]
-            }
+            MethodArg::DecisionBoundary => Vec::new(),
         }
     }
 
@@ -198,7 +222,7 @@ impl MethodArgs {
     ///
     /// # Errors
     /// A method that does not know the semantics asked for.
-    pub fn plan(&self) -> Result<Plan> {
+    pub fn plan(&self, ask: Ask) -> Result<Plan> {
         let real_only = [
             MethodArg::CrownQuad,
             MethodArg::FastLip,
@@ -219,11 +243,23 @@ impl MethodArgs {
         }
         Ok(Plan {
             method: name(self.method),
-            stages: self.stages(),
+            stages: self.stages(ask),
+            local_boundary: self.method == MethodArg::DecisionBoundary,
             semantics: self.semantics_name(),
             options,
         })
     }
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// One radius.
+    Ball,
+    /// The largest radius: what a method cannot prove, it cannot prove many times for each sample.
+    Radius,
+    /// Either, as on a device.
+    Device,
 }
 
 /// How a run over samples answers.
@@ -232,7 +268,9 @@ pub struct Plan {
     /// The method asked for, by its name.
     pub method: String,
     /// The methods that prove, in order.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<SharedStage>,
+    /// Whether the decision-boundary certificate is one of them.
+    pub local_boundary: bool,
     /// `real` or `deployed`.
     pub semantics: &'static str,
     /// What else changes a result, for the manifest.

@@ -3,7 +3,7 @@
 use certus_engine::region::Norm;
 
 use super::Outcome;
-use super::options::{MethodArg, MethodArgs, parse_epsilon};
+use super::options::{Ask, MethodArg, MethodArgs, parse_epsilon};
 use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::Nearest;
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let search = Search { tolerance, budget: args.budget as usize, start };
     let mut options =
         vec![("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
-    let mut plan = args.method(args.exact)?.plan()?;
+    let mut plan = args.method(args.exact)?.plan(args.run.ask(Ask::Radius))?;
     args.attack.check(args.exact)?;
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
     if args.exact {
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let setup = Setup::new(&args.run, plan)?;
     let nearest = Nearest::default();
     let done = setup.run("radius", None, &options, |question, worker, index, x, label| {
-        let mut answer = question.radius(&mut worker.runner, index, x, label, &search).0;
+        let mut answer = question.radius(worker, index, x, label, &search).0;
         if args.exact {
             let witness = exact(question, worker, x, &mut answer);
             witnesses.put(&answer.record, witness);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use certus_engine::bounds::Work;
@@ -12,17 +12,19 @@ use certus_engine::region::Norm;
 
 use super::inputs::{DataArgs, check_output, checked, read_blob};
 use super::message::say;
-use super::options::{ComputeArgs, FormatArg, LARGEST_END, OutArgs, Plan, down, parse_norm, up};
+use super::options::{
+    Ask, ComputeArgs, FormatArg, LARGEST_END, OutArgs, Plan, down, parse_norm, up,
+};
 use super::stream::Stream;
 use super::{Outcome, verbose};
 use crate::attack::Worker;
 use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::geometry::{DecisionBoundary, Norms, check_two_lines, search};
-use crate::question::{Answer, How, Question};
-use crate::relaxed::{fast_lip, quad};
-use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, table};
+use crate::geometry::{DecisionBoundary, Norms};
+use crate::plan::{LocalBoundary, SharedStage, Tally};
+use crate::question::{Answer, Question};
+use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, stages, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
 
 /// Rows of a table that are listed one by one.
@@ -61,6 +63,13 @@ pub struct RunArgs {
     pub resume: bool,
 }
 
+impl RunArgs {
+    /// What a method's plan is for, here.
+    pub fn ask(&self, ask: Ask) -> Ask {
+        if self.compute.is_portable() { Ask::Device } else { ask }
+    }
+}
+
 /// Everything read and checked, before the first sample.
 pub struct Setup<'a> {
     /// The command line.
@@ -87,26 +96,14 @@ impl<'a> Setup<'a> {
     /// Bad input, before anything is written.
     pub fn new(args: &'a RunArgs, plan: Plan) -> Result<Self> {
         check_outputs(args)?;
-        if plan.stages.iter().any(|stage| matches!(stage.how, How::Search(_))) {
-            search::check_norm(args.norm)?;
-        }
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
-        let regions = |how: &How| matches!(how, How::Simplex(_) | How::Search(_));
-        if let Some(stage) = plan.stages.iter().find(|stage| regions(&stage.how)) {
-            let layers = model.layers().map(|layer| (layer.activation, layer.through));
-            check_two_lines(&format!("--method {}", stage.name), layers)?;
+        for stage in &plan.stages {
+            stage.check(&model, args.norm)?;
         }
         if model.outputs() < 2 {
             let message = "1 output, expected a classifier with at least 2 (see certus bounds)";
             return Err(Error::input(&args.model, "output", message));
-        }
-        for stage in &plan.stages {
-            match stage.how {
-                How::Quad => quad::check(&model)?,
-                How::FastLip => fast_lip::check(&model)?,
-                _ => {}
-            }
         }
         let set = args.data.read(model.inputs(), model.outputs())?;
         let rows = args.data.range.parse::<Range>()?.of(set.rows)?;
@@ -118,21 +115,18 @@ impl<'a> Setup<'a> {
         // Rounded outward, the box holds all that was asked for; a witness shall lie within that.
         let inner = clip.map(|(lo, hi)| (up(lo), down(hi)));
         let clip = clip.map(|(lo, hi)| (down(lo), up(hi)));
-        let decision_boundary = if plan.stages.iter().any(|s| s.how == How::DecisionBoundary) {
+        let mut stages = plan.stages.clone();
+        if plan.local_boundary {
             let network = blob::unpack(&model);
-            Some(args.compute.pool()?.install(|| DecisionBoundary::new(network))?)
-        } else {
-            None
-        };
+            let certificate = args.compute.pool()?.install(|| DecisionBoundary::new(network))?;
+            stages.push(Arc::new(LocalBoundary { certificate }));
+        }
         let question = Question {
-            norm: args.norm,
             clip,
             inner,
-            stages: plan.stages.clone(),
             semantics: plan.semantics,
             backend: args.compute.backend_name(),
-            norms: None,
-            decision_boundary,
+            ..Question::new(args.norm, stages)
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);
@@ -178,12 +172,13 @@ impl<'a> Setup<'a> {
         };
         let stream = Mutex::new(stream);
         let work = Mutex::new(Work::default());
+        let tallies = Mutex::new(vec![Tally::default(); self.question.stages.len()]);
         let refused = Mutex::new(BTreeMap::new());
         let stop = AtomicBool::new(false);
         let pool = args.compute.pool()?;
         let threads = pool.current_num_threads();
         let model = checked(&self.words);
-        let simplex = self.plan.stages.iter().any(|stage| matches!(stage.how, How::Simplex(_)));
+        let simplex = self.question.stages.iter().any(|stage| stage.uses_norms());
         // A device has no norms from before.
         let norms = simplex && !args.compute.is_portable() && !todo.is_empty();
         let question = Question {
@@ -194,6 +189,9 @@ impl<'a> Setup<'a> {
             let (x, label) = (self.set.row(index), self.set.label(index));
             let answer = answer(&question, worker, index, x, label);
             *lock(&work) += answer.work;
+            for (sum, tally) in lock(&tallies).iter_mut().zip(&answer.stages) {
+                *sum += *tally;
+            }
             if let (Some(error), Verdict::Unknown) = (answer.refused, answer.record.verdict) {
                 lock(&refused).insert(index, error);
             }
@@ -238,15 +236,25 @@ impl<'a> Setup<'a> {
         let seconds = begun.elapsed().as_secs_f64();
         let heading = self.heading(what, epsilon);
         done?;
+        let lines = self.lines(&tallies.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let write = |records: &[Record], out: &mut dyn std::io::Write| {
+            write(format, records, &heading, out)?;
+            // A row's counts are the run's, also where it goes on with an earlier one.
+            if format == Format::Table && lines.len() > 1 {
+                stages::write(&lines, out)
+            } else {
+                Ok(())
+            }
+        };
         let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (live, closed) = (stream.is_live(), stream.closed());
         let records = match batch {
-            Some(batch) => batch.finish(|records, out| write(format, records, &heading, out))?,
+            Some(batch) => batch.finish(write)?,
             None => stream.finish()?,
         };
         if args.out.out.is_none() && !live {
             let mut sink = Sink::stdout();
-            sink.write(|out| write(format, &records, &heading, out))?;
+            sink.write(|out| write(&records, out))?;
             sink.finish()?;
         }
         if let Some(path) = args.plot.as_deref().filter(|_| !closed) {
@@ -262,12 +270,27 @@ impl<'a> Setup<'a> {
         }
         if args.verbose {
             verbose::print(&lock(&work), todo.len(), threads, seconds);
+            if format != Format::Table && lines.len() > 1 {
+                verbose::stages(&lines);
+            }
         }
         Ok(outcome(&records))
     }
 }
 
 impl Setup<'_> {
+    /// What each stage did in this run.
+    fn lines(&self, tallies: &[Tally]) -> Vec<stages::Line> {
+        let line = |(stage, tally): (&SharedStage, &Tally)| stages::Line {
+            name: stage.name().to_owned(),
+            asked: tally.tried,
+            certified: tally.certified,
+            falsified: tally.falsified,
+            seconds: tally.seconds,
+        };
+        self.question.stages.iter().zip(tallies).map(line).collect()
+    }
+
     /// The shape of a sample.
     pub fn shape(&self) -> &[usize] {
         &self.set.shape

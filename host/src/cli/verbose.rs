@@ -3,7 +3,7 @@
 use certus_engine::bounds::Work;
 
 use super::message::note;
-use crate::report::{count, time};
+use crate::report::{count, stages, time};
 
 /// Prints the work and the time that `samples` took on `threads`.
 pub fn print(work: &Work, samples: usize, threads: usize, seconds: f64) {
@@ -48,4 +48,12 @@ fn bounds(work: &Work, samples: usize) {
         each(work.neurons),
         each(work.dropped)
     ));
+}
+
+/// Prints what each stage did, for results that have no table.
+pub fn stages(lines: &[stages::Line]) {
+    let mut text = Vec::new();
+    if stages::write(lines, &mut text).is_ok() {
+        note(format_args!("{}", String::from_utf8_lossy(&text).trim_end()));
+    }
 }

@@ -25,9 +25,8 @@ pub fn exact(
     let record = &mut answer.record;
     let class = record.predicted.filter(|_| record.verdict != Verdict::Misclassified)?;
     record.exact = Some(false);
-    let ends = question.clip.map(|(lo, hi)| (vec![lo; x.len()], vec![hi; x.len()]));
-    let clip = ends.as_ref().map(|(lo, hi)| (&lo[..], &hi[..]));
-    let query = question.query(x, class, clip, Semantics::Real);
+    let ends = question.ends(x.len());
+    let query = question.ball(record.index, x, class, 0.0, &ends).query(Semantics::Real);
     let found = match answer.simplex.take() {
         // What the certificate rests on: the runner's last.
         Some(found) => found,

@@ -12,6 +12,7 @@ pub mod plot;
 pub mod ranges;
 pub mod record;
 pub mod regions;
+pub mod stages;
 mod summary;
 pub mod table;
 pub mod witnesses;

@@ -61,7 +61,7 @@ fn attacks_do_not_depend_on_threads_or_range() {
 
 #[test]
 fn certify_escalates_to_an_attack() {
-    let base = ["--epsilon", "0.15", "--clip", "0", "1"];
+    let base = ["--epsilon", "0.15", "--clip", "0", "1", "--method", "crown"];
     let (plain, both) =
         (json("certify", 1, &base), json("certify", 1, &[&base[..], &["--attack"]].concat()));
     let mut falsified = 0;
@@ -77,7 +77,7 @@ fn certify_escalates_to_an_attack() {
     }
     assert!(falsified > 50, "{falsified}");
     let table = stdout(&digits("certify", &[&base[..], &["--attack"]].concat()), 1);
-    assert!(table.contains("method  auto, then pgd, real semantics"), "{table}");
+    assert!(table.contains("method  crown, then pgd, real semantics"), "{table}");
     assert!(table.contains("robust error "), "{table}");
 }
 

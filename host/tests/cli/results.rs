@@ -1,5 +1,7 @@
 //! What runs that go well print, on the shipped example.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Folder, METHODS, certus, digits, example, lines, stdout};
@@ -112,10 +114,44 @@ fn every_norm_and_method_answers() {
                     let margin = value["margin"].as_f64().unwrap();
                     assert_eq!(margin > 0.0, value["verdict"] == "certified", "{value}");
                     let by = value["method"].as_str().unwrap();
-                    assert!(by == method || (method == "auto" && ["ibp", "crown"].contains(&by)));
+                    let stages = ["crown", "pgd", "alpha-crown"];
+                    assert!(by == method || (method == "auto" && stages.contains(&by)), "{value}");
                 }
             }
         }
+    }
+}
+
+/// What one stage settles does not come to the next, and no verdict is another than alone.
+#[test]
+fn auto_asks_one_stage_after_the_other() {
+    let base = ["--epsilon", "0.06", "--clip", "0", "1", "--range", "0..100"];
+    let run = |more: &[&str]| {
+        lines(&stdout(&digits("certify", &[&base[..], &["--format", "jsonl"], more].concat()), 1))
+    };
+    let (auto, alpha) = (run(&[]), run(&["--method", "alpha-crown"]));
+    let mut settled = BTreeMap::new();
+    for (auto, alpha) in auto.iter().zip(&alpha) {
+        match auto["verdict"].as_str() {
+            Some("certified") | Some("unknown") => assert_eq!(auto["verdict"], alpha["verdict"]),
+            Some("falsified") => assert_eq!(alpha["verdict"], "unknown"),
+            _ => continue,
+        }
+        let settles = auto["verdict"] != "unknown";
+        let by = auto["method"].as_str().unwrap().to_owned();
+        *settled.entry(by).or_insert(0) += usize::from(settles);
+    }
+    let counts = ["crown", "pgd", "alpha-crown"].map(|stage| settled[stage]);
+    assert!(counts.iter().all(|count| *count > 0), "{settled:?}");
+    let table = stdout(&digits("certify", &base), 1);
+    let mut asked = auto.iter().filter(|v| v["verdict"] != "misclassified").count();
+    for (stage, count) in ["crown", "pgd", "alpha-crown"].into_iter().zip(counts) {
+        let line = table.lines().rfind(|line| line.starts_with(stage)).expect("its line");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (proved, violated) = if stage == "pgd" { (0, count) } else { (count, 0) };
+        let expected = [asked, proved, violated].map(|n| n.to_string());
+        assert_eq!(words[1..4], expected, "{table}");
+        asked -= count;
     }
 }
 
@@ -152,7 +188,7 @@ fn plots_are_drawn() {
     let plot = folder.read("plot.svg");
     assert!(plot.starts_with("<svg") && plot.contains("Certified accuracy by radius: digits.onnx"));
     assert!(plot.contains("9 samples of digits.npz") && plot.contains("linf cut to [0, 1]"));
-    stdout(&digits("certify", &["--epsilon", "0.1", "--unlabelled", "--plot", &path]), 2);
+    stdout(&digits("certify", &["--epsilon", "0.1", "--unlabelled", "--plot", &path]), 1);
     let plot = folder.read("plot.svg");
     assert!(plot.contains("Proved margins within linf radius 0.1: digits.onnx"));
     assert!(plot.contains("samples certified") && !plot.contains("accuracy"));
@@ -162,8 +198,10 @@ fn plots_are_drawn() {
 fn exit_codes_tell_the_worst_verdict() {
     // Row 2 is misclassified; rows 0 and 1 are proved up to 0.09.
     stdout(&digits("certify", &["--epsilon", "0.05", "--range", "0..2"]), 0);
-    stdout(&digits("certify", &["--epsilon", "0.2", "--range", "0..2"]), 2);
-    stdout(&digits("certify", &["--epsilon", "0.2", "--range", "0..3"]), 1);
+    stdout(&digits("certify", &["--epsilon", "0.2", "--range", "0..2", "--method", "crown"]), 2);
+    stdout(&digits("certify", &["--epsilon", "0.2", "--range", "0..3", "--method", "crown"]), 1);
+    // What can be falsified is.
+    stdout(&digits("certify", &["--epsilon", "0.2", "--range", "0..2"]), 1);
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! Stages that bound the margins over the ball.
+
+use certus_engine::bounds::{Given, Options, Work};
+use certus_engine::model::Model;
+use certus_engine::region::Norm;
+use certus_engine::spec::Spec;
+
+use super::{Ball, Done, Known, Stage};
+use crate::alpha::{self, Settings};
+use crate::attack::Worker;
+use crate::error::Result;
+use crate::relaxed::{fast_lip, quad};
+
+/// One of the engine's methods.
+#[derive(Clone, Copy, Debug)]
+pub struct Propagation {
+    /// Its name.
+    pub name: &'static str,
+    /// What the engine does.
+    pub options: Options,
+}
+
+impl Stage for Propagation {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let spec = Spec::Margins { class: ball.class };
+        let mut out = Vec::new();
+        let given = Given::default();
+        let (region, options) = (ball.region(), &self.options);
+        let runner = &mut worker.runner;
+        let found = runner.lower_bounds_given(&region, &spec, options, &given, None, &mut out)?;
+        known.raise(&out);
+        if !known.proves(ball.epsilon) {
+            known.ends = Some((found.lo.to_vec(), found.hi.to_vec()));
+        }
+        Ok(found.work)
+    }
+}
+
+/// CROWN's slopes optimised, from the pre-activation bounds that are known, or CROWN's.
+#[derive(Clone, Copy, Debug)]
+pub struct AlphaCrown {
+    /// How CROWN goes before, where nothing is known.
+    pub crown: Options,
+    /// The search.
+    pub settings: Settings,
+}
+
+impl Stage for AlphaCrown {
+    fn name(&self) -> &'static str {
+        "alpha-crown"
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let mut work = Work::default();
+        if known.ends.is_none() || known.margins.is_empty() {
+            work +=
+                Propagation { name: "crown", options: self.crown }.settle(worker, ball, known)?;
+        }
+        let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
+        let Self { crown: Options { semantics, .. }, settings } = self;
+        let (around, runner) = (ball.around(), &mut worker.runner);
+        let ends = (&mut lo[..], &mut hi[..]);
+        work += alpha::improve(runner, &around, *semantics, ends, ball.class, margins, settings)?;
+        Ok(work)
+    }
+}
+
+/// CROWN-Quad.
+#[derive(Clone, Copy, Debug)]
+pub struct CrownQuad;
+
+impl Stage for CrownQuad {
+    fn name(&self) -> &'static str {
+        "crown-quad"
+    }
+
+    fn check(&self, model: &Model<'_>, _norm: Norm) -> Result<()> {
+        quad::check(model)
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let effort = quad::Effort { enough: 0.0, ..quad::Effort::default() };
+        let spec = Spec::Margins { class: ball.class };
+        let mut out = Vec::new();
+        let runner = &mut worker.runner;
+        let work = quad::lower_bounds(runner, &ball.region(), &spec, &effort, &mut out)?;
+        known.raise(&out);
+        Ok(work)
+    }
+}
+
+/// Fast-Lip.
+#[derive(Clone, Copy, Debug)]
+pub struct FastLip;
+
+impl Stage for FastLip {
+    fn name(&self) -> &'static str {
+        "fast-lip"
+    }
+
+    fn check(&self, model: &Model<'_>, _norm: Norm) -> Result<()> {
+        fast_lip::check(model)
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let spec = Spec::Margins { class: ball.class };
+        let mut out = Vec::new();
+        let work = fast_lip::lower_bounds(&mut worker.runner, &ball.region(), &spec, &mut out)?;
+        known.raise(&out);
+        Ok(work)
+    }
+}
