@@ -5,7 +5,7 @@ use certus::alpha::{self, Around, Settings};
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::network::Network;
-use certus_engine::bounds::{Error, Given, Method, Options, Semantics};
+use certus_engine::bounds::{Error, Given, Method, Options, OwnSlopes, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region;
 use certus_engine::spec::Spec;
@@ -239,6 +239,28 @@ fn slopes_of_any_kind_and_those_that_are_searched_for_are_sound() {
             let found = runner.lower_bounds_given(&region, &spec, &options, &given, None, &mut odd);
             let found = found.expect("in range before");
             least.refute(&case.name, &odd, (found.lo, found.hi), &"odd slopes");
+            // Each row with its own: the same bounds as one by one, up to rounding.
+            let last = model.depth() - 1;
+            if model.layer(last).is_some_and(|l| l.activation == Activation::Identity) {
+                let all = [[&below[..], &above].concat(), [&above[..], &below].concat()];
+                let own = OwnSlopes { ends: (&lo, &hi), lower: &all[0], upper: &all[1] };
+                runner
+                    .lower_bounds_own(&region, &spec, semantics, &own, last, &mut odd)
+                    .expect("in range before");
+                least.refute(&case.name, &odd, (&lo, &hi), &"own slopes");
+                let [first, second] = [(&below, &above), (&above, &below)].map(|(below, above)| {
+                    let given = Given { ends: Some((&lo, &hi)), slopes: Some((below, above)) };
+                    let mut one = Vec::new();
+                    let found =
+                        runner.lower_bounds_given(&region, &spec, &options, &given, None, &mut one);
+                    found.expect("in range before");
+                    one
+                });
+                for (own, one) in odd.iter().zip([first[0], second[1]]) {
+                    let size = 1.0 + own.abs().max(one.abs());
+                    assert!((own - one).abs() <= 1e-3 * size, "{}: {own}, {one}", case.name);
+                }
+            }
             // Slopes alone: every method finds its intermediate bounds with them, Fast-Lin too, though
             // its own two lines are parallel.
             for options in all_options().iter().filter(|o| o.semantics == semantics) {

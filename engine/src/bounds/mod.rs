@@ -13,6 +13,7 @@ mod forward;
 mod interval;
 mod linear;
 mod neurons;
+mod own;
 mod propagate;
 mod rows;
 mod state;
@@ -21,6 +22,7 @@ mod workspace;
 
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
+pub use own::{OwnSlopes, lower_bounds_own};
 pub use propagate::{Bounds, Given, dense_macs, lower_bounds, lower_bounds_given};
 pub(crate) use state::{at, disturbance, part};
 pub(crate) use workspace::Arena;

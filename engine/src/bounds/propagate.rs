@@ -142,7 +142,7 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(
+    pub(super) fn new(
         model: &'a Model<'a>,
         region: &'a Region<'a>,
         spec: &'a Spec<'a>,
@@ -158,7 +158,7 @@ impl<'a> Call<'a> {
     }
 
     /// Layer `k`, as it is bounded.
-    fn layer(&self, k: usize) -> Result<Layer<'a>, Error> {
+    pub(super) fn layer(&self, k: usize) -> Result<Layer<'a>, Error> {
         let mut layer = self.model.layer(k).ok_or(Error::Workspace)?;
         if self.rectified && k == self.last {
             layer.activation = Activation::Identity;
@@ -210,7 +210,7 @@ impl<'a> Call<'a> {
     }
 
     /// The interval step of layer `k`, and what is given; the sum of its inputs' magnitudes.
-    fn interval<A: Arithmetic>(
+    pub(super) fn interval<A: Arithmetic>(
         &self,
         arith: &A,
         state: &mut State<'_>,
@@ -238,7 +238,7 @@ impl<'a> Call<'a> {
     }
 
     /// Chooses the lines of layer `k`, whose intervals are known.
-    fn choose<A: Arithmetic>(
+    pub(super) fn choose<A: Arithmetic>(
         &self,
         arith: &mut A,
         state: &mut State<'_>,
@@ -275,7 +275,7 @@ impl<'a> Call<'a> {
 }
 
 /// Splits the workspace; what is left after the fixed parts becomes the block.
-fn carve<'w>(
+pub(super) fn carve<'w>(
     model: &Model<'_>,
     options: &Options,
     workspace: Workspace<'w>,
@@ -309,7 +309,7 @@ fn carve<'w>(
 }
 
 /// Writes the activations' box of layer `k` with an entry for every neuron, 0 for dead ones.
-fn scatter(state: &State<'_>, k: usize, mid: &mut [f32], rad: &mut [f32]) {
+pub(super) fn scatter(state: &State<'_>, k: usize, mid: &mut [f32], rad: &mut [f32]) {
     mid.fill(0.0);
     rad.fill(0.0);
     let (live_mid, live_rad) = state.outputs(k);

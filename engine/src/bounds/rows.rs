@@ -73,7 +73,7 @@ impl Call<'_> {
     }
 
     /// A lower bound for each row of the block, which has stepped through layer `j`.
-    fn bound<'s, A: Arithmetic>(
+    pub(super) fn bound<'s, A: Arithmetic>(
         &self,
         arith: &A,
         state: &State<'_>,
@@ -111,7 +111,7 @@ impl Call<'_> {
 
 /// Fills the block with `take` specification rows, its row r with that of number `row(r)`; a row's
 /// floor is its value at the middle of the outputs' box, rounded down.
-fn start<A: Arithmetic>(
+pub(super) fn start<A: Arithmetic>(
     arith: &A,
     model: &Model<'_>,
     state: &State<'_>,

@@ -198,45 +198,18 @@ impl<'w> State<'w> {
                 }
                 let found = lines(i).filter(|(r, ..)| curved || r.is_shared() == pass);
                 let Some((line, l, h)) = found else { continue };
-                let activation = layer.activation_of(i);
-                let rounds = matches!(activation, Activation::LeakyRelu(_));
                 let slot = from + count;
-                let Mass { mass, centre, error, .. } = masses.of(i);
-                let (below, above) = relax::range(activation, l, h);
-                let (m, r) = crate::region::middle(below, above);
-                let (mut gain_lo, mut gain_up) = line.gains(centre, m);
-                if options.semantics == Semantics::Deployed && rounds {
-                    // Where the forward pass's leaky product underflows it is off by up to ETA,
-                    // however small the slope.
-                    gain_lo = sub_down(gain_lo, 4.0 * ETA);
-                    gain_up = add_up(gain_up, 4.0 * ETA);
-                }
-                if options.semantics == Semantics::Deployed && curved {
-                    let off = relax::apply_error(activation, l, h);
-                    gain_lo = sub_down(gain_lo, off);
-                    gain_up = add_up(gain_up, off);
-                }
+                let entry = Entry::new(options.semantics, layer, i, line, (l, h), masses.of(i));
                 put(self.live, slot, i as u32);
                 put(self.slope_lo, slot, line.slope_lo);
                 put(self.slope_up, slot, line.slope_up);
-                put(self.gain_lo, slot, gain_lo);
-                put(self.gain_up, slot, gain_up);
-                put(self.mid, slot, m);
-                put(self.rad, slot, r);
-                let way = |a: f32, b: f32| if a > b { a } else { b };
-                let off = way(sub_up(h, centre), sub_up(centre, l));
-                let z = way(-l, h);
-                largest = way(largest, way(way(off, z), r));
-                let mut budget = add_up(error, disturbance(options.semantics, layer, mass));
-                if !line.is_exact() {
-                    budget = add_up(budget, mul_up(U, mul_up(1.000_001, off)));
-                }
-                if options.semantics == Semantics::Deployed && rounds {
-                    // The leaky product of the forward pass rounds once.
-                    budget = add_up(budget, mul_up(U, mul_up(1.000_001, z)));
-                }
+                put(self.gain_lo, slot, entry.gain_lo);
+                put(self.gain_up, slot, entry.gain_up);
+                put(self.mid, slot, entry.mid);
+                put(self.rad, slot, entry.rad);
+                largest = if entry.largest > largest { entry.largest } else { largest };
                 // The product's share is added below, when the live count is known.
-                put(self.budget, slot, budget);
+                put(self.budget, slot, entry.budget);
                 count += 1;
             }
             if pass {
@@ -245,14 +218,10 @@ impl<'w> State<'w> {
         }
         put(self.count, k, count as u32);
         put(self.shared, k, shared as u32);
-        let split = arith.product_depth(shared) + arith.product_depth(count - shared);
-        let g = gamma(split.max(arith.product_depth(count)));
-        // Weights that the product may drop, times the inputs' deviations.
-        let dropped = mul_up(NEGLIGIBLE, total);
         let live = part(self.live, from, count);
+        let share = Share::new(arith, count, shared, total);
         for (budget, i) in part_mut(self.budget, from, count).iter_mut().zip(live) {
-            let spread = masses.of(*i as usize).spread;
-            *budget = add_up(*budget, add_up(mul_up(g, spread), dropped));
+            *budget = share.add(*budget, masses.of(*i as usize).spread);
         }
         // Each of the `count` products and sums may lose ETA on a coefficient, which then meets an
         // input of magnitude m_j, a gain, or z_i - zc_i.
@@ -261,6 +230,83 @@ impl<'w> State<'w> {
         // A dropped coefficient was on `sigma(z_i) - mid_i` or on `z_i - zc_i`.
         let dropped = mul_up(NEGLIGIBLE, mul_up(4.0 * count as f32, largest));
         put(self.under, k, add_up(under, dropped));
+    }
+}
+
+/// One live neuron's part of the arrays.
+pub(super) struct Entry {
+    pub gain_lo: f32,
+    pub gain_up: f32,
+    /// The budget but for the product's [`Share`].
+    pub budget: f32,
+    mid: f32,
+    rad: f32,
+    /// The largest magnitude that an error of a coefficient may meet.
+    largest: f32,
+}
+
+impl Entry {
+    /// For neuron `i` of `layer` with these lines over `[l, h]`.
+    pub(super) fn new(
+        semantics: Semantics,
+        layer: &Layer<'_>,
+        i: usize,
+        line: relax::Relaxation,
+        (l, h): (f32, f32),
+        mass: Mass,
+    ) -> Self {
+        let activation = layer.activation_of(i);
+        let rounds = matches!(activation, Activation::LeakyRelu(_));
+        let Mass { mass, centre, error, .. } = mass;
+        let (below, above) = relax::range(activation, l, h);
+        let (mid, rad) = crate::region::middle(below, above);
+        let (mut gain_lo, mut gain_up) = line.gains(centre, mid);
+        let deployed = semantics == Semantics::Deployed;
+        if deployed && rounds {
+            // Where the forward pass's leaky product underflows it is off by up to ETA, however
+            // small the slope.
+            gain_lo = sub_down(gain_lo, 4.0 * ETA);
+            gain_up = add_up(gain_up, 4.0 * ETA);
+        }
+        if deployed && activation.leak().is_none() {
+            let off = relax::apply_error(activation, l, h);
+            gain_lo = sub_down(gain_lo, off);
+            gain_up = add_up(gain_up, off);
+        }
+        let way = |a: f32, b: f32| if a > b { a } else { b };
+        let off = way(sub_up(h, centre), sub_up(centre, l));
+        let z = way(-l, h);
+        let mut budget = add_up(error, disturbance(semantics, layer, mass));
+        if !line.is_exact() {
+            budget = add_up(budget, mul_up(U, mul_up(1.000_001, off)));
+        }
+        if deployed && rounds {
+            // The leaky product of the forward pass rounds once.
+            budget = add_up(budget, mul_up(U, mul_up(1.000_001, z)));
+        }
+        Self { gain_lo, gain_up, budget, mid, rad, largest: way(way(off, z), rad) }
+    }
+}
+
+/// What a step's product adds to the budget of each live neuron of its layer.
+pub(super) struct Share {
+    gamma: f32,
+    dropped: f32,
+}
+
+impl Share {
+    /// For a layer of `count` live neurons, `shared` of them first; `total`: the sum of the
+    /// magnitudes of its inputs.
+    pub(super) fn new<A: Arithmetic>(arith: &A, count: usize, shared: usize, total: f32) -> Self {
+        let split = arith.product_depth(shared) + arith.product_depth(count - shared);
+        let gamma = gamma(split.max(arith.product_depth(count)));
+        // Weights that the product may drop, times the inputs' deviations.
+        Self { gamma, dropped: mul_up(NEGLIGIBLE, total) }
+    }
+
+    /// The budget with the product's rounding, which meets the inputs' deviation only.
+    pub(super) fn add(&self, budget: f32, spread: f32) -> f32 {
+        add_up(budget, add_up(mul_up(self.gamma, spread), self.dropped))
     }
 }
 

@@ -11,7 +11,7 @@ use super::arithmetic::{Arithmetic, Product};
 use super::state::State;
 use super::{Error, Work};
 use crate::model::{Model, Row};
-use crate::num::sums::RelaxSums;
+use crate::num::sums::{Lines, RelaxSums};
 use crate::num::{Rounding, add_down, add_up, sub_down};
 use crate::region::Reach;
 
@@ -147,6 +147,18 @@ impl<'w> Block<'w> {
         work: &mut Work,
     ) -> Result<(), Error> {
         self.relax(arith, state, j, work);
+        self.multiply(arith, model, state, j, work)
+    }
+
+    /// Replaces the activations of layer `j`, after their lines, by its weights' product.
+    pub(super) fn multiply<A: Arithmetic>(
+        &mut self,
+        arith: &mut A,
+        model: &Model<'_>,
+        state: &State<'_>,
+        j: usize,
+        work: &mut Work,
+    ) -> Result<(), Error> {
         let weights = model.layer(j).ok_or(Error::Workspace)?;
         let columns = j.checked_sub(1).map(|before| state.live(before));
         let live = state.live(j);
@@ -208,6 +220,24 @@ impl<'w> Block<'w> {
         core::mem::swap(&mut self.cur, &mut self.next);
         self.width = width;
         Ok(())
+    }
+
+    /// Replaces the activations of layer `j` by lines of its own in one row of a one-sided block.
+    pub(super) fn relax_row<A: Arithmetic>(
+        &mut self,
+        arith: &A,
+        r: usize,
+        lines: &Lines<'_>,
+        under: f32,
+        work: &mut Work,
+    ) {
+        let n = self.width;
+        work.row_macs += 3 * n as u64;
+        let charge = Charge { rounding: Rounding::new(arith.row_depth(n), n), under };
+        let row = self.cur.get_mut(r * n..).and_then(|tail| tail.get_mut(..n)).unwrap_or(&mut []);
+        if let Some(floor) = self.floor.get_mut(r) {
+            *floor = charge.settle(*floor, &arith.relax(row, 1.0, lines));
+        }
     }
 
     /// Replaces the activations of layer `j` by their lines in every row.

@@ -15,7 +15,7 @@ mod lines;
 mod search;
 mod walk;
 
-use certus_engine::bounds::{Error, Given, Method, Options, Semantics, Work};
+use certus_engine::bounds::{Error, Given, Method, Options, OwnSlopes, Semantics, Work};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region::{Norm, Region};
 use certus_engine::spec::Spec;
@@ -136,7 +136,7 @@ fn ends_work(model: &Model<'_>, (lo, hi): (&[f32], &[f32]), settings: &Settings)
 /// # Errors
 /// The engine's. Memory: the live weights once more, and `rows * neurons` slopes and moments a few
 /// times. Work: two products `[rows][live] * [live][live]` a layer and iteration, and the engine's
-/// walk for each row that got better.
+/// walk.
 pub fn tighten(
     runner: &mut Runner<'_>,
     around: &Around<'_>,
@@ -164,27 +164,24 @@ pub fn tighten(
     search.run(rows.goal);
     work.product_macs += search.macs();
     let region = around.region();
-    let options = Options { semantics, ..Options::new(Method::Crown) };
     let mut out = Vec::new();
-    for set in 0..search.sets() {
-        let (lower, upper) = search.slopes(set, neurons);
+    let spec = Spec::Rows { matrix: &matrix, rows: open.len() };
+    if settings.shared {
+        let (lower, upper) = search.slopes(0, neurons);
         let given = Given { ends: Some(known), slopes: Some((&lower, &upper)) };
-        let asked = if settings.shared { 0..open.len() } else { set..set + 1 };
-        let some = &matrix[asked.start * width..asked.end * width];
-        let spec = Spec::Rows { matrix: some, rows: asked.len() };
-        let found = runner.lower_bounds_given(
-            &region,
-            &spec,
-            &options,
-            &given,
-            Some(rows.layer),
-            &mut out,
-        )?;
-        work += found.work;
-        for (r, bound) in asked.zip(&out) {
-            let lower = &mut rows.lower[open[r]];
-            *lower = if *bound > *lower { *bound } else { *lower };
-        }
+        let options = Options { semantics, ..Options::new(Method::Crown) };
+        let layer = Some(rows.layer);
+        work += runner.lower_bounds_given(&region, &spec, &options, &given, layer, &mut out)?.work;
+    } else {
+        let (lower, upper): (Vec<_>, Vec<_>) =
+            (0..search.sets()).map(|set| search.slopes(set, neurons)).unzip();
+        let (lower, upper) = (lower.concat(), upper.concat());
+        let own = OwnSlopes { ends: known, lower: &lower, upper: &upper };
+        work += runner.lower_bounds_own(&region, &spec, semantics, &own, rows.layer, &mut out)?;
+    }
+    for (r, bound) in open.iter().zip(&out) {
+        let lower = &mut rows.lower[*r];
+        *lower = if *bound > *lower { *bound } else { *lower };
     }
     Ok(work)
 }

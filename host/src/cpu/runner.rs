@@ -1,8 +1,8 @@
 //! One thread's bounds: the engine with memory of its own, reused from call to call.
 
 use certus_engine::bounds::{
-    self, Error, Given, Method, Options, Portable, Size, Work, Workspace, argmax, forward,
-    lower_bounds_given,
+    self, Error, Given, Method, Options, OwnSlopes, Portable, Semantics, Size, Work, Workspace,
+    argmax, forward, lower_bounds_given, lower_bounds_own,
 };
 use certus_engine::model::Model;
 use certus_engine::region::Region;
@@ -27,7 +27,7 @@ pub struct Runner<'m> {
     parallel: bool,
     floats: Vec<f32>,
     indices: Vec<u32>,
-    /// Memory of the calls that carry functions forward.
+    /// Memory of the calls that carry functions forward, and of those with slopes for each row.
     carried: (Vec<f32>, Vec<u32>),
     /// Coefficients of the nearest decision that it found last.
     nearest: Vec<f32>,
@@ -118,6 +118,31 @@ impl<'m> Runner<'m> {
         let model = up_to.map_or(Some(whole), |k| whole.up_to(k)).ok_or(Error::Spec)?;
         out.resize(spec.count(model.outputs()), 0.0);
         self.run(model, region, spec, options, given, out)
+    }
+
+    /// Lower bounds of rows over the pre-activations of layer `up_to`, each with slopes of its own,
+    /// see [`certus_engine::bounds::lower_bounds_own`].
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn lower_bounds_own(
+        &mut self,
+        region: &Region<'_>,
+        spec: &Spec<'_>,
+        semantics: Semantics,
+        own: &OwnSlopes<'_>,
+        up_to: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<Work, Error> {
+        let model = self.model.up_to(up_to).ok_or(Error::Spec)?;
+        out.resize(spec.count(model.outputs()), 0.0);
+        let size = Size::of_own(&model, self.block);
+        let Self { arith, carried: (floats, indices), .. } = self;
+        floats.resize(size.floats, 0.0);
+        indices.resize(size.indices, 0);
+        let workspace = Workspace { floats, indices };
+        let run = || lower_bounds_own(arith, &model, region, spec, semantics, own, workspace, out);
+        if self.parallel { rayon::scope(|_| run()) } else { run() }
     }
 
     /// As [`Runner::lower_bounds`], with the pre-activation bounds of every layer.

@@ -11,9 +11,9 @@ pub struct Sieve {
 }
 
 impl Default for Sieve {
-    /// 20 steps from the sample itself.
+    /// 8 steps from the sample itself.
     fn default() -> Self {
-        let descent = Descent { steps: 20, restarts: 1, aim: Aim::Best, ..Descent::PGD };
+        let descent = Descent { steps: 8, restarts: 1, aim: Aim::Best, ..Descent::PGD };
         Self { attack: Attack { descent, ..Attack::new(Method::Pgd) } }
     }
 }
