@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::alpha::Settings;
 use crate::error::{Error, Result};
 use crate::plan::{
-    AlphaCrown, CrownQuad, FastLip, RegionSearch, SharedStage, Sieve, Simplex, propagation,
+    self, AlphaCrown, CrownQuad, FastLip, RegionSearch, SharedStage, Simplex, propagation,
 };
 
 /// How bounds are found.
@@ -190,22 +190,17 @@ impl MethodArgs {
     /// samples.
     fn stages(&self, ask: Ask) -> Vec<SharedStage> {
         let crown = self.options(Method::Crown);
-        let alpha = || Arc::new(AlphaCrown { crown, settings: Settings::default() });
         let bounds = |name, method| vec![propagation(name, self.options(method))];
         match self.method {
-            MethodArg::Auto => {
-                let early = Options { early: true, tighten: Tighten::Cheapest, ..crown };
-                let crown = propagation("crown", early);
-                match ask {
-                    Ask::Ball => vec![crown, Arc::new(Sieve::default()), alpha()],
-                    Ask::Radius | Ask::Device => vec![crown],
-                }
-            }
+            MethodArg::Auto if ask == Ask::Ball => plan::auto(crown),
+            MethodArg::Auto => vec![plan::early(crown)],
             MethodArg::Ibp => bounds("ibp", Method::Ibp),
             MethodArg::CrownIbp => bounds("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => bounds("fast-lin", Method::FastLin),
             MethodArg::Crown => bounds("crown", Method::Crown),
-            MethodArg::AlphaCrown => vec![alpha()],
+            MethodArg::AlphaCrown => {
+                vec![Arc::new(AlphaCrown { crown, settings: Settings::default() })]
+            }
             MethodArg::Forward => bounds("forward", Method::Forward),
             MethodArg::ForwardBackward => bounds("forward-backward", Method::ForwardBackward),
             MethodArg::CrownQuad => vec![Arc::new(CrownQuad)],
@@ -256,7 +251,7 @@ impl MethodArgs {
 pub enum Ask {
     /// One radius.
     Ball,
-    /// The largest radius: what a method cannot prove, it cannot prove many times for each sample.
+    /// The largest radius.
     Radius,
     /// Either, as on a device.
     Device,

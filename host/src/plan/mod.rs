@@ -16,7 +16,7 @@ mod sieve;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use certus_engine::bounds::{Error, Options, Semantics, Work};
+use certus_engine::bounds::{Error, Options, Semantics, Tighten, Work};
 use certus_engine::certificate::{Verdict as Proof, margin, verdict};
 use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
@@ -26,7 +26,7 @@ pub use distance::{LocalBoundary, RegionSearch, Simplex};
 pub use margins::{AlphaCrown, CrownQuad, FastLip, Propagation};
 pub use sieve::Sieve;
 
-use crate::alpha::Around;
+use crate::alpha::{Around, Settings};
 use crate::attack::{Witness, Worker};
 use crate::error::Result;
 use crate::geometry::Norms;
@@ -149,6 +149,22 @@ impl Known {
         epsilon < self.clear
             || (!self.margins.is_empty() && verdict(&self.margins) == Proof::Certified)
     }
+}
+
+/// The stages of `--method auto` for one radius, the cheapest first: CROWN that is content with what
+/// intervals prove on the way, a short attack, and alpha-CROWN from CROWN's intervals; `crown`: its
+/// semantics and slopes. The simplex certificate is not among them: beside intervals it costs as much
+/// and, measured, settles nothing that they leave open.
+pub fn auto(crown: Options) -> Vec<SharedStage> {
+    let settings = Settings::default();
+    let alpha = AlphaCrown { crown, settings };
+    vec![early(crown), Arc::new(Sieve::default()), Arc::new(alpha)]
+}
+
+/// The first stage of [`auto`], which is all of it for the largest radius: what a method cannot prove
+/// there, it cannot prove many times for each sample.
+pub fn early(crown: Options) -> SharedStage {
+    propagation("crown", Options { early: true, ..crown })
 }
 
 /// A stage that is one of the engine's methods.
