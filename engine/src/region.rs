@@ -201,7 +201,7 @@ impl<'a> Region<'a> {
         let Some((lo, hi)) = cut else {
             return Reach { below: whole, above: whole };
         };
-        let reach = |sign| smaller(whole, cut_reach(a, sign, ball, lo, hi, norm));
+        let reach = |sign| smaller(whole, cut_reach(arith, a, sign, ball, lo, hi, norm));
         Reach { below: reach(1.0), above: if both { reach(-1.0) } else { f32::INFINITY } }
     }
 }

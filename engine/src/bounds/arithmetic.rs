@@ -8,7 +8,7 @@ use crate::model::{Layer, Row};
 #[cfg(doc)]
 use crate::num::NEGLIGIBLE;
 use crate::num::Rounding;
-use crate::num::sums::{self, Lines, Norms, RelaxSums};
+use crate::num::sums::{self, FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways};
 
 /// `out[r][c] (+)= sum_i a[r][i] * W[inner[i]][columns[c]]`.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,12 @@ pub trait Arithmetic: Sync {
 
     /// [`sums::norms`] of a stored row.
     fn norms(&self, row: Row<'_>) -> Norms;
+
+    /// [`sums::flat_cut`] of a stored row.
+    fn flat_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> FlatCut;
+
+    /// [`sums::round_cut`] of a stored row.
+    fn round_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> RoundCut;
 
     /// [`sums::relax`].
     fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums;
@@ -162,6 +168,14 @@ impl Arithmetic for Portable {
 
     fn norms(&self, row: Row<'_>) -> Norms {
         by_element!(row, w => sums::norms::<LANES, _>(w))
+    }
+
+    fn flat_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> FlatCut {
+        by_element!(row, w => sums::flat_cut::<LANES, _>(w, ways, t))
+    }
+
+    fn round_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> RoundCut {
+        by_element!(row, w => sums::round_cut::<LANES, _>(w, ways, t))
     }
 
     fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {

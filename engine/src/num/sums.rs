@@ -10,6 +10,10 @@ use half::f16;
 
 use super::NEGLIGIBLE;
 
+mod cut;
+
+pub use cut::{FlatCut, RoundCut, Ways, flat_cut, round_cut};
+
 /// A stored weight.
 pub trait Element: Copy {
     /// Zero.

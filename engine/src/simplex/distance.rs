@@ -44,7 +44,7 @@ pub(super) fn distance<A: Arithmetic>(
     let Some((lo, hi)) = query.clip else { return free };
     let beyond = |t: f32| {
         let ball = Ball { center: query.x, radius: t, norm: query.norm };
-        let reach = cut_reach(a, 1.0, &ball, lo, hi, norm);
+        let reach = cut_reach(arith, a, 1.0, &ball, lo, hi, norm);
         add_up(reach, mul_up(row.slope, t)) <= room
     };
     // No point of the box is further from the centre than the sum of its ways, in any norm.

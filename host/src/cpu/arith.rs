@@ -3,7 +3,7 @@
 use certus_engine::bounds::{Arithmetic, OverBox, Portable, Product};
 use certus_engine::model::Row;
 use certus_engine::num::Rounding;
-use certus_engine::num::sums::{Lines, Norms, RelaxSums};
+use certus_engine::num::sums::{FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways};
 
 use super::Fast;
 
@@ -49,6 +49,14 @@ impl Arithmetic for Arith {
 
     fn norms(&self, row: Row<'_>) -> Norms {
         either!(self, arith => arith.norms(row))
+    }
+
+    fn flat_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> FlatCut {
+        either!(self, arith => arith.flat_cut(row, ways, t))
+    }
+
+    fn round_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> RoundCut {
+        either!(self, arith => arith.round_cut(row, ways, t))
     }
 
     fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {

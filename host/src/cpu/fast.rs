@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use certus_engine::bounds::{Arithmetic, OverBox, Product};
 use certus_engine::model::Row;
-use certus_engine::num::sums::{self, BoxSums, Element, Lines, Norms, RelaxSums};
+use certus_engine::num::sums::{
+    self, BoxSums, Element, FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways,
+};
 use certus_engine::num::{ETA, Rounding, U, add_up, mul_up};
 use half::f16;
 use ndarray::linalg::general_mat_mul;
@@ -90,6 +92,10 @@ dispatch!(ScaleCall<'a;>(out: &'a mut [f32], a: f32, w: &'a [f32]) -> (),
     sums::add_scaled(out, a, w));
 dispatch!(ReachCall<'a; T>(row: &'a [T], rad: &'a [f32]) -> f32, sums::reach::<LANES, T>(row, rad));
 dispatch!(NormCall<'a; T>(row: &'a [T]) -> Norms, sums::norms::<LANES, T>(row));
+dispatch!(FlatCall<'a; T>(row: &'a [T], ways: &'a Ways<'a>, t: f32) -> FlatCut,
+    sums::flat_cut::<LANES, T>(row, ways, t));
+dispatch!(RoundCall<'a; T>(row: &'a [T], ways: &'a Ways<'a>, t: f32) -> RoundCut,
+    sums::round_cut::<LANES, T>(row, ways, t));
 dispatch!(RelaxCall<'a;>(row: &'a mut [f32], sign: f32, lines: &'a Lines<'a>) -> RelaxSums,
     sums::relax::<LANES>(row, sign, lines));
 
@@ -143,6 +149,20 @@ impl Arithmetic for Fast {
         match row {
             Row::F32(row) => self.arch.dispatch(NormCall { row }),
             Row::F16(row) => self.arch.dispatch(NormCall::<f16> { row }),
+        }
+    }
+
+    fn flat_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> FlatCut {
+        match row {
+            Row::F32(row) => self.arch.dispatch(FlatCall { row, ways, t }),
+            Row::F16(row) => self.arch.dispatch(FlatCall::<f16> { row, ways, t }),
+        }
+    }
+
+    fn round_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> RoundCut {
+        match row {
+            Row::F32(row) => self.arch.dispatch(RoundCall { row, ways, t }),
+            Row::F16(row) => self.arch.dispatch(RoundCall::<f16> { row, ways, t }),
         }
     }
 
