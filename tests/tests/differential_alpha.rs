@@ -12,7 +12,8 @@ use certus_tests::outside::{self, Reference, entry};
 
 /// Nets; how many of their samples are taken without CERTUS_LONG; whether intermediate bounds are
 /// optimised too. The other implementation's are, in all of its files.
-const NETS: [(&str, usize, bool); 5] = [
+const NETS: [(&str, usize, bool); 6] = [
+    ("robot_tanh", 8, true),
     ("acas_shape", 8, true),
     ("mnist_784_500_10", 4, false),
     ("mnist_784_200_100_50_10", 4, true),

@@ -20,16 +20,16 @@ pub(super) struct Side {
 /// Adam's numbers of a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// Share of a slope's range that a step may move it.
-    pub rate: f32,
+    /// Share of its range that a step may move the slope of a line of two, and of a curved activation.
+    rates: [f32; 2],
     /// `1 - beta^t` for both moments.
     corrections: [f32; 2],
 }
 
 impl Step {
     /// Of step number `turn`, from 1 on.
-    pub fn new(rate: f32, turn: i32) -> Self {
-        Self { rate, corrections: BETAS.map(|beta| 1.0 - beta.powi(turn)) }
+    pub fn new(rates: [f32; 2], turn: i32) -> Self {
+        Self { rates, corrections: BETAS.map(|beta| 1.0 - beta.powi(turn)) }
     }
 }
 
@@ -50,13 +50,20 @@ impl Side {
     }
 
     /// One step up the gradient of slope `i`.
-    fn climb(&mut self, i: usize, gradient: f32, (least, most): (f32, f32), step: &Step) {
+    fn climb(
+        &mut self,
+        i: usize,
+        gradient: f32,
+        (least, most): (f32, f32),
+        rate: f32,
+        step: &Step,
+    ) {
         let [first, second] = &mut self.moments;
         first[i] = BETAS[0] * first[i] + (1.0 - BETAS[0]) * gradient;
         second[i] = BETAS[1] * second[i] + (1.0 - BETAS[1]) * gradient * gradient;
         let mean = first[i] / step.corrections[0];
         let size = (second[i] / step.corrections[1]).sqrt();
-        let way = step.rate * (most - least) * mean / (size + SMALL);
+        let way = rate * (most - least) * mean / (size + SMALL);
         let moved = self.slope[i] + way;
         if moved.is_finite() {
             self.slope[i] = moved.clamp(least, most);
@@ -78,6 +85,7 @@ pub(super) struct Lines {
 #[derive(Clone, Copy, Debug)]
 struct Movable {
     neuron: usize,
+    curved: bool,
     lower: (f32, f32),
     upper: (f32, f32),
 }
@@ -98,7 +106,8 @@ impl Lines {
             }
             if let Some(leak) = activation.leak() {
                 let upper = lines[neuron].slope_up;
-                return Some(Movable { neuron, lower: (leak, 1.0), upper: (upper, upper) });
+                let (lower, upper) = ((leak, 1.0), (upper, upper));
+                return Some(Movable { neuron, curved: false, lower, upper });
             }
             // Slopes of an activation over an interval lie between those that a grid finds, nearly.
             let grid = (0..=16).map(|g| lo + (hi - lo) * g as f32 / 16.0);
@@ -107,7 +116,7 @@ impl Lines {
             let range = slopes.chain(own).fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), s| {
                 (if s < a { s } else { a }, if s > b { s } else { b })
             });
-            Some(Movable { neuron, lower: range, upper: range })
+            Some(Movable { neuron, curved: true, lower: range, upper: range })
         });
         let movable = movable.collect();
         let mut all = Self {
@@ -152,8 +161,9 @@ impl Lines {
         step: &Step,
     ) {
         let at = set * self.width;
-        for Movable { neuron, lower, upper } in &self.movable {
+        for Movable { neuron, curved, lower, upper } in &self.movable {
             let i = at + neuron;
+            let rate = step.rates[usize::from(*curved)];
             let (mut below, mut above) = (0.0, 0.0);
             for (a, z) in rows.clone() {
                 let (a, z) = (a[*neuron], z[*neuron]);
@@ -164,10 +174,10 @@ impl Lines {
                 }
             }
             if lower.0 < lower.1 {
-                self.lower.climb(i, below, *lower, step);
+                self.lower.climb(i, below, *lower, rate, step);
             }
             if upper.0 < upper.1 {
-                self.upper.climb(i, above, *upper, step);
+                self.upper.climb(i, above, *upper, rate, step);
             }
         }
     }

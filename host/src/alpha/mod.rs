@@ -30,6 +30,9 @@ pub struct Settings {
     pub iterations: usize,
     /// The first step's size, as a share of the slopes' range.
     pub rate: f32,
+    /// The same for curved activations, whose bounds are smooth in their slopes: there is a best one
+    /// to come close to, not an end of the range to reach.
+    pub curved: f32,
     /// By what it shrinks from step to step.
     pub decay: f32,
     /// One set of slopes for all rows, rather than one for each.
@@ -38,7 +41,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { iterations: 20, rate: 0.5, decay: 0.98, shared: false }
+        Self { iterations: 20, rate: 0.5, curved: 0.05, decay: 0.98, shared: false }
     }
 }
 

@@ -149,7 +149,8 @@ impl<'a> Search<'a> {
     fn climb(&mut self, coefficients: &[Array2<f32>], points: Array2<f32>, iteration: usize) {
         let sets = self.sets();
         let turn = iteration as i32 + 1;
-        let step = Step::new(self.settings.rate * self.settings.decay.powi(turn - 1), turn);
+        let Settings { rate, curved, decay, .. } = *self.settings;
+        let step = Step::new([rate, curved].map(|rate| rate * decay.powi(turn - 1)), turn);
         let mut points = points;
         for (k, lines) in self.lines.iter_mut().enumerate() {
             let layer = &self.layers[k];
