@@ -16,7 +16,7 @@ mod sieve;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use certus_engine::bounds::{Error, Options, Semantics, Tighten, Work};
+use certus_engine::bounds::{Error, Options, Semantics, Work};
 use certus_engine::certificate::{Verdict as Proof, margin, verdict};
 use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
