@@ -78,6 +78,9 @@ impl core::fmt::Display for RegionError {
 
 impl core::error::Error for RegionError {}
 
+/// [`Region::passes`] of any region.
+pub(crate) const MOST_PASSES: u64 = 2;
+
 impl<'a> Region<'a> {
     /// The ball with a radius in f64, rounded up to the next f32: a superset.
     pub fn ball(center: &'a [f32], radius: f64, norm: Norm) -> Self {
@@ -101,6 +104,12 @@ impl<'a> Region<'a> {
             Region::Box { .. } => true,
             Region::Ball(ball) | Region::BallInBox { ball, .. } => ball.norm == Norm::Linf,
         }
+    }
+
+    /// Multiply-adds that [`Region::reach`] takes for each entry: over the box around the region, and
+    /// for the dual norm of a ball. The search in a ball that is cut is not counted.
+    pub(crate) fn passes(&self) -> u64 {
+        if self.is_box() { 1 } else { MOST_PASSES }
     }
 
     /// Checks the region against a model's number of inputs.

@@ -111,5 +111,6 @@ pub(super) fn step<A: Arithmetic>(
         }
         *hi = *end;
     }
-    Ok((total, 4 * layer.rows as u64 * n as u64))
+    let passes = 3 + region.map_or(1, Region::passes);
+    Ok((total, passes * layer.rows as u64 * n as u64))
 }

@@ -221,7 +221,7 @@ impl<'w> Linear<'w> {
             });
             done += take;
         }
-        self.count_work(self.count, work);
+        self.count_work(self.count, input.region, work);
         let (lo, hi) = state.interval(k, layer.rows);
         let chosen = self.chosen.get(..self.count).unwrap_or(&[]);
         let rows = self.pre.chunks_exact(stride(self.inputs));
@@ -245,11 +245,11 @@ impl<'w> Linear<'w> {
     }
 
     /// Multiply-adds of so many rows.
-    fn count_work(&self, rows: usize, work: &mut Work) {
+    fn count_work(&self, rows: usize, region: &Region<'_>, work: &mut Work) {
         let (rows, inputs) = (rows as u64, self.inputs as u64);
         let (live, wide) = (self.columns.live as u64, self.columns.wide() as u64);
         work.product_macs += rows * (live + wide) * inputs;
-        work.row_macs += 2 * rows * (live + inputs);
+        work.row_macs += 2 * rows * (live + region.passes() * inputs);
     }
 
     /// Replaces the pre-activations of layer `k` by its activations, by the lines that `state` has.
@@ -350,7 +350,9 @@ impl<'w> Linear<'w> {
         // of what it meets.
         let flushed = mul_up(4.0 * ETA, add_up(total, 1.0));
         columns.under = add_up(mul_up(underflow(2 * live.len() + 8), add_up(sum, 1.0)), flushed);
-        work.row_macs += 6 * live.len() as u64 * inputs as u64;
+        // Slopes and halves for either side, and its magnitude.
+        let passes = 4 + 2 * input.region.passes();
+        work.row_macs += passes * live.len() as u64 * inputs as u64;
     }
 
     /// Lower bounds of the block's rows, which are functions of the activations last relaxed.
@@ -361,7 +363,7 @@ impl<'w> Linear<'w> {
         block: &Block<'_>,
         work: &mut Work,
     ) -> &[f32] {
-        self.count_work(block.rows, work);
+        self.count_work(block.rows, input.region, work);
         let pre = part_mut(self.pre, 0, block.rows * stride(self.inputs));
         let found = part_mut(self.found, 0, block.rows);
         self.columns.bound(arith, input, block.cur, false, pre, found, |r| {

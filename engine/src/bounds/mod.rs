@@ -12,6 +12,7 @@ mod early;
 mod forward;
 mod interval;
 mod linear;
+mod most;
 mod neurons;
 mod own;
 mod propagate;
@@ -22,6 +23,7 @@ mod workspace;
 
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
+pub use most::{forward_macs, most_macs};
 pub use own::{OwnSlopes, lower_bounds_own};
 pub use propagate::{Bounds, Given, dense_macs, lower_bounds, lower_bounds_given};
 pub(crate) use state::{at, disturbance, part};
@@ -137,8 +139,8 @@ impl Options {
     }
 
     /// The lower slope that the method uses.
-    pub(crate) fn slope(&self) -> LowerSlope {
-        if self.method == Method::FastLin { LowerSlope::SameAsUpper } else { self.lower }
+    pub(crate) const fn slope(&self) -> LowerSlope {
+        if matches!(self.method, Method::FastLin) { LowerSlope::SameAsUpper } else { self.lower }
     }
 }
 
@@ -196,7 +198,8 @@ impl core::error::Error for Error {}
 pub struct Work {
     /// Multiply-adds of the matrix products of back-substitution and of functions carried forward.
     pub product_macs: u64,
-    /// Multiply-adds of passes over rows: interval steps, relaxations, concretisation.
+    /// Multiply-adds of passes over rows: interval steps, relaxations, concretisation. A power in a
+    /// norm counts as one, the search in a ball that is cut by a box as none.
     pub row_macs: u64,
     /// Multiply-adds that the method takes without savings, see [`dense_macs`].
     pub dense_macs: u64,

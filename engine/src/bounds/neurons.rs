@@ -66,7 +66,8 @@ impl Task<'_> {
             work.neurons += take as u64;
             for j in (0..self.k).rev() {
                 block.step(arith, self.model, state, j, work)?;
-                work.row_macs += 2 * block.width as u64 * block.rows as u64;
+                let passes = if j > 0 { 1 } else { self.region.passes() };
+                work.row_macs += 2 * passes * block.width as u64 * block.rows as u64;
                 self.bound(arith, state, block, index, input, j);
                 if j > 0 && self.options.intersect {
                     self.drop_settled(state, block, index, work);

@@ -124,7 +124,16 @@ impl Walk<'_, '_> {
         let mut done = 0;
         while done < out.len() {
             let take = scratch.block.floor.len().min(out.len() - done);
-            start(arith, call.model, state, call.spec, &mut scratch.block, take, |r| done + r)?;
+            start(
+                arith,
+                call.model,
+                state,
+                call.spec,
+                &mut scratch.block,
+                take,
+                |r| done + r,
+                work,
+            )?;
             for j in (0..=call.last).rev() {
                 let layer = call.layer(j)?;
                 for r in 0..take {

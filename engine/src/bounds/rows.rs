@@ -45,7 +45,7 @@ impl Call<'_> {
                 Some(r) => r,
                 None => walked - own,
             };
-            start(arith, model, state, self.spec, &mut scratch.block, take, row)?;
+            start(arith, model, state, self.spec, &mut scratch.block, take, row, work)?;
             for j in (stop..=last).rev() {
                 scratch.block.step(arith, model, state, j, work)?;
                 if j > stop && !options.early {
@@ -82,7 +82,8 @@ impl Call<'_> {
         work: &mut Work,
     ) -> &'s [f32] {
         let Scratch { block, input, linear, .. } = scratch;
-        work.row_macs += block.width as u64 * block.rows as u64;
+        let passes = if j > 0 { 1 } else { self.region.passes() };
+        work.row_macs += passes * block.width as u64 * block.rows as u64;
         let outputs = j.checked_sub(1).map(|before| state.outputs(before));
         let (input_mid, input_rad) = (&*input.0, &*input.1);
         let carried = match linear {
@@ -119,6 +120,7 @@ pub(super) fn start<A: Arithmetic>(
     block: &mut Block<'_>,
     take: usize,
     row: impl Fn(usize) -> usize,
+    work: &mut Work,
 ) -> Result<(), Error> {
     let live = state.live(model.depth() - 1);
     block.sides = Sides::Lower;
@@ -137,6 +139,7 @@ pub(super) fn start<A: Arithmetic>(
             *slot = spec.coefficient(row(r), *j as usize, model.outputs());
         }
     }
+    work.row_macs += 3 * live.len() as u64 * take as u64;
     let (mid, rad) = state.outputs(model.depth() - 1);
     let rounding = Rounding::new(arith.row_depth(live.len()), live.len());
     for (r, floor) in (0..take).zip(&mut *block.floor) {

@@ -50,30 +50,34 @@ fn section<T>(slice: &[T], from: usize, len: usize) -> &[T] {
     slice.get(from..).and_then(|tail| tail.get(..len)).unwrap_or(&[])
 }
 
+/// The activation of layer `k` of a checked blob.
+pub(super) const fn activation(words: &[u32], k: usize) -> Activation {
+    let first = f32::from_bits(blob::field(words, k, 3));
+    let second = f32::from_bits(blob::field(words, k, 8));
+    match blob::field(words, k, 2) & 0xFFFF {
+        blob::RELU => Activation::Relu,
+        blob::LEAKY_RELU => Activation::LeakyRelu(first),
+        blob::ABS => Activation::Abs,
+        blob::SIGN => Activation::Sign,
+        blob::STEP => Activation::Step,
+        blob::CLIP => Activation::Clip(first, second),
+        blob::ELU => Activation::Elu(first),
+        blob::SOFTPLUS => Activation::Softplus,
+        blob::SIGMOID => Activation::Sigmoid,
+        blob::TANH => Activation::Tanh,
+        blob::ATAN => Activation::Atan,
+        blob::SILU => Activation::Silu,
+        blob::GELU => Activation::Gelu,
+        _ => Activation::Identity,
+    }
+}
+
 impl<'a> Layer<'a> {
     /// Layer `k` of a checked blob.
     pub(super) fn new(words: &'a [u32], k: usize) -> Self {
         let field = |i| blob::field(words, k, i);
         let (rows, cols) = (field(0) as usize, field(1) as usize);
-        let kinds = field(2);
-        let (first, second) = (f32::from_bits(field(3)), f32::from_bits(field(8)));
-        let activation = match kinds & 0xFFFF {
-            blob::RELU => Activation::Relu,
-            blob::LEAKY_RELU => Activation::LeakyRelu(first),
-            blob::ABS => Activation::Abs,
-            blob::SIGN => Activation::Sign,
-            blob::STEP => Activation::Step,
-            blob::CLIP => Activation::Clip(first, second),
-            blob::ELU => Activation::Elu(first),
-            blob::SOFTPLUS => Activation::Softplus,
-            blob::SIGMOID => Activation::Sigmoid,
-            blob::TANH => Activation::Tanh,
-            blob::ATAN => Activation::Atan,
-            blob::SILU => Activation::Silu,
-            blob::GELU => Activation::Gelu,
-            _ => Activation::Identity,
-        };
-        let kind = kinds >> 16;
+        let kind = field(2) >> 16;
         let stored = section(words, field(4) as usize, blob::weight_words(rows, cols, kind));
         let weights = if kind == blob::WEIGHTS_F16 {
             Weights::F16(section(bytemuck::must_cast_slice(stored), 0, rows * cols))
@@ -83,7 +87,7 @@ impl<'a> Layer<'a> {
         Self {
             rows,
             cols,
-            activation,
+            activation: activation(words, k),
             through: field(9) as usize,
             weights,
             bias: bytemuck::must_cast_slice(section(words, field(5) as usize, rows)),

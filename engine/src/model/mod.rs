@@ -226,6 +226,19 @@ impl<'a> Model<'a> {
         if k < self.layers { blob::field(self.words, k, 0) as usize } else { 0 }
     }
 
+    /// What follows layer `k` (from 0), the identity past the end.
+    pub const fn activation(&self, k: usize) -> Activation {
+        if k >= self.layers || (self.bare && k + 1 == self.layers) {
+            return Activation::Identity;
+        }
+        layer::activation(self.words, k)
+    }
+
+    /// How many rows of layer `k`, from the first on, pass by its activation.
+    pub const fn through(&self, k: usize) -> usize {
+        if k < self.layers { blob::field(self.words, k, 9) as usize } else { 0 }
+    }
+
     /// Layer `k`, from 0; `None` past the end.
     pub fn layer(&self, k: usize) -> Option<Layer<'a>> {
         (k < self.layers).then(|| self.read(k))
