@@ -23,6 +23,7 @@ mod workspace;
 
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
+pub(crate) use most::{add, mul, weights};
 pub use most::{forward_macs, most_macs};
 pub use own::{OwnSlopes, lower_bounds_own};
 pub use propagate::{Bounds, Given, dense_macs, lower_bounds, lower_bounds_given};

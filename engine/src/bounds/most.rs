@@ -87,17 +87,17 @@ const fn columns(model: &Model<'_>, k: usize) -> u64 {
 }
 
 /// Weights of layer `k`.
-const fn weights(model: &Model<'_>, k: usize) -> u64 {
+pub(crate) const fn weights(model: &Model<'_>, k: usize) -> u64 {
     mul(model.rows(k) as u64, columns(model, k))
 }
 
 /// What is too much to count stays so.
-const fn add(a: u64, b: u64) -> u64 {
+pub(crate) const fn add(a: u64, b: u64) -> u64 {
     a.saturating_add(b)
 }
 
 /// As [`add`].
-const fn mul(a: u64, b: u64) -> u64 {
+pub(crate) const fn mul(a: u64, b: u64) -> u64 {
     a.saturating_mul(b)
 }
 

@@ -22,7 +22,7 @@ mod tests;
 mod violation;
 
 pub use nearest::{Face, Nearest};
-pub use query::{Known, Query, dense_macs, size};
+pub use query::{Known, Query, dense_macs, most_macs, size};
 pub use violation::{Violation, nearest_violation};
 
 use crate::bounds::{Arithmetic, Error, Work, Workspace};
@@ -79,7 +79,7 @@ impl<const K: usize> Simplex<K> {
 ///
 /// `distance <= min {||x - u||_p : x in the box and on the hyperplane}` for each face listed, and
 /// a face that is not listed is at least as far as the last that is. Hence all rows of the
-/// specification are positive at every x of the box with `||x - u||_p < radius()`, for the stored
+/// specification, with what the query adds to them, are positive at every x of the box with `||x - u||_p < radius()`, for the stored
 /// network in real arithmetic and, within their error fields, the network it was made from; under
 /// deployed semantics also for [`crate::bounds::forward`] as it rounds.
 ///
@@ -148,7 +148,9 @@ fn compute<A: Arithmetic>(
         Fed { x, rate: Some(rate), error }
     };
     chain.forward(arith, query, k, &layer, fed, scratch.keys)?;
-    work.row_macs += if k == 0 { 3 } else { 4 } * layer.rows as u64 * layer.cols as u64;
+    // Centre, size and rate; then the errors, or the dual norm where it is not known.
+    let passes = if k == 0 && query.known.is_some() { 3 } else { 4 };
+    work.row_macs += passes * layer.rows as u64 * layer.cols as u64;
     arith.forget(k);
     Ok(())
 }

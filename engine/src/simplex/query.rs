@@ -2,7 +2,9 @@
 
 use super::chain::Chain;
 use crate::bounds::{Arena, Error, Semantics, Size, Workspace};
+use crate::bounds::{add, forward_macs, mul, weights};
 use crate::model::{Activation, Layer, Model};
+use crate::num::MAGNITUDE_LIMIT;
 use crate::region::{Norm, Region, RegionError};
 use crate::spec::Spec;
 
@@ -17,6 +19,8 @@ pub struct Query<'a> {
     pub clip: Option<(&'a [f32], &'a [f32])>,
     /// Rows that shall stay positive: usually the margins of the class.
     pub spec: Spec<'a>,
+    /// What is added to each of them: with `-lo` and `hi` for [`Spec::Outputs`], limits shall be kept.
+    pub offsets: Option<&'a [f32]>,
     /// Which network is meant.
     pub semantics: Semantics,
     /// What is known of the model's weights from before.
@@ -46,7 +50,8 @@ impl<'a> Query<'a> {
     /// The margins of `class` at `x`, without a box, in real semantics.
     pub const fn margins(x: &'a [f32], norm: Norm, class: usize) -> Self {
         let spec = Spec::Margins { class };
-        Self { x, norm, clip: None, spec, semantics: Semantics::Real, known: None }
+        let semantics = Semantics::Real;
+        Self { x, norm, clip: None, spec, offsets: None, semantics, known: None }
     }
 
     /// # Errors
@@ -69,18 +74,33 @@ impl<'a> Query<'a> {
                 && known.rows.len() == model.neurons()
                 && known.spectral.len() == model.depth()
         });
-        if !self.spec.fits(model.outputs()) || !known { Err(Error::Spec) } else { Ok(()) }
+        let offsets = self.offsets.is_none_or(|offsets| {
+            offsets.len() == self.spec.count(model.outputs())
+                && offsets.iter().all(|x| x.abs() < MAGNITUDE_LIMIT)
+        });
+        if self.spec.fits(model.outputs()) && known && offsets { Ok(()) } else { Err(Error::Spec) }
     }
 
     /// Layer `k`, without an activation at the end that keeps the order of the outputs. A deployed
-    /// leaky product does not: it can round different outputs to the same.
+    /// leaky product does not: it can round different outputs to the same. Nor does any keep what is
+    /// more than an order, an offset.
     pub(super) fn layer<'m>(&self, model: &Model<'m>, k: usize) -> Option<Layer<'m>> {
         let mut layer = model.layer(k)?;
         let exact = self.semantics == Semantics::Real || !rounds(layer.activation);
-        if k + 1 == model.depth() && exact && matches!(self.spec, Spec::Margins { .. }) {
+        if k + 1 == model.depth() && exact && self.is_order() {
             layer.activation = Activation::Identity;
         }
         Some(layer)
+    }
+
+    /// Whether only the order of the outputs is asked for.
+    fn is_order(&self) -> bool {
+        matches!(self.spec, Spec::Margins { .. }) && self.offsets.is_none()
+    }
+
+    /// What is added to row `row`.
+    pub(super) fn offset(&self, row: usize) -> f32 {
+        self.offsets.map_or(0.0, |offsets| offsets.get(row).copied().unwrap_or(f32::NAN))
     }
 
     /// Coordinate `j` cut by the box.
@@ -103,7 +123,7 @@ impl<'a> Query<'a> {
     /// if both `z_c - z_j > 0` and `z_c > 0`: one row more.
     pub(super) fn rows(&self, model: &Model<'_>) -> usize {
         let last = model.layer(model.depth().saturating_sub(1)).map(|layer| layer.activation);
-        let own = last.is_some_and(cuts) && matches!(self.spec, Spec::Margins { .. });
+        let own = last.is_some_and(cuts) && self.is_order();
         self.spec.count(model.outputs()) + usize::from(own)
     }
 }
@@ -154,6 +174,31 @@ pub fn dense_macs(model: &Model<'_>, rows: usize) -> u64 {
     let size = |rows: usize, cols: usize| rows as u64 * cols as u64;
     let through: u64 = model.layers().skip(1).map(|layer| size(layer.rows, layer.cols)).sum();
     (through + size(rows, model.outputs())) * model.inputs() as u64
+}
+
+/// Upper bound of the [`crate::bounds::Work::macs`] of one [`super::simplex`] without a box, with any
+/// workspace and any number of faces.
+///
+/// Forward with sizes, rates and errors `4 sum r_j c_j`; each neuron of layer k and each row of the
+/// specification `sum (3 r_j + r_j c_j) + n` over the layers below, n the inputs. Mostly far less:
+/// few neurons are walked.
+pub const fn most_macs(model: &Model<'_>, spec: &Spec<'_>) -> u64 {
+    let inputs = model.inputs() as u64;
+    // One row's walk from the activations before layer k.
+    let (mut sum, mut walk) = (mul(4, forward_macs(model)), inputs);
+    let mut k = 0;
+    while k < model.depth() {
+        let rows = model.rows(k) as u64;
+        if !matches!(model.activation(k), Activation::Identity) {
+            sum = add(sum, mul(rows, walk));
+        }
+        walk = add(walk, add(mul(3, rows), weights(model, k)));
+        k += 1;
+    }
+    // The class's own output, where outputs are cut off at 0.
+    let own = matches!(spec, Spec::Margins { .. });
+    let rows = add(spec.count(model.outputs()) as u64, own as u64);
+    add(sum, mul(rows, add(mul(2, model.outputs() as u64), walk)))
 }
 
 /// Splits the workspace; what is left after the fixed parts becomes the block.

@@ -73,6 +73,9 @@ impl<'a, A: Arithmetic> Walk<'a, '_, A> {
                 return Ok(());
             }
             self.start(&mut block)?;
+            if self.source == Source::Spec {
+                work.row_macs += 2 * block.rows as u64 * block.width as u64;
+            }
             work.neurons += block.rows as u64;
             for j in (0..layers).rev() {
                 self.step(&mut block, j, faces.limit(), work)?;
@@ -142,11 +145,13 @@ impl<'a, A: Arithmetic> Walk<'a, '_, A> {
                 let last = self.model.depth() - 1;
                 let (live, layer) = (self.chain.live(last), self.layer(last)?);
                 block.width = live.index.len();
-                let rounding = Rounding::new(block.width as u32 + 1, block.width);
+                let terms = block.width + usize::from(self.query.offsets.is_some());
+                let rounding = Rounding::new(block.width as u32 + 1, terms);
                 for r in 0..block.rows {
                     let spec_row = block.index.get(r).copied().unwrap_or(0) as usize;
                     let row = block.begin(r, 0.0, 0.0, 0.0).ok_or(Error::Workspace)?;
-                    let (mut value, mut size) = (0.0f32, 0.0f32);
+                    let offset = self.query.offset(spec_row);
+                    let (mut value, mut size) = (offset, offset.abs());
                     for (a, (i, z)) in row.iter_mut().zip(live.index.iter().zip(live.z)) {
                         *a = self.query.coefficient(spec_row, *i as usize, self.model.outputs());
                         let term = *a * layer.activation.apply(*z);

@@ -64,6 +64,88 @@ fn distances_in_every_norm() {
 }
 
 #[test]
+fn limits_are_rows_with_offsets() {
+    // f = (2 x0, 2 (x0 - x1) + 1) = (20, 17) at x = (10, 2) while z = (12, 8) is live, dB = 4 (linf).
+    let words = two_classes();
+    let model = Model::from_words(&words).unwrap();
+    for (lo, hi, row, distance) in [
+        ([0.0, 7.0], [30.0, 40.0], 1, 2.5),
+        ([0.0, 0.0], [26.0, 40.0], 2, 3.0),
+        ([14.0, 0.0], [30.0, 40.0], 0, 3.0),
+        ([0.0, 0.0], [30.0, 23.0], 3, 1.5),
+    ] {
+        let offsets = [-lo[0], -lo[1], hi[0], hi[1]];
+        let query = Query {
+            spec: Spec::Outputs,
+            offsets: Some(&offsets),
+            ..Query::margins(&[10.0, 2.0], Norm::Linf, 0)
+        };
+        let (found, nearest) = run(&words, &query, 1);
+        near(found.decision(), distance);
+        assert_eq!(found.decisions.first().map(|face| face.row), Some(row));
+        assert!(found.is_exact());
+        let mut x = [0.0; 2];
+        let (mut floats, mut indices) = (vec![f32::NAN; 200], vec![9; 100]);
+        let workspace = Workspace { floats: &mut floats, indices: &mut indices };
+        let value = found.value;
+        let violation =
+            nearest_violation(&mut Portable, &model, &query, &nearest, value, workspace, &mut x);
+        let violation = f64::from(violation.unwrap().unwrap().distance);
+        assert!(violation >= distance && violation < distance * 1.001, "{violation}");
+        // Kept at the point itself, broken where a limit is beyond it.
+        let broken = [-21.0, -lo[1], hi[0], hi[1]];
+        let (found, _) = run(&words, &Query { offsets: Some(&broken), ..query }, 1);
+        assert_eq!(found.radius(), 0.0);
+        assert!(found.decision() < 0.0);
+    }
+    for offsets in [&[0.0; 3][..], &[f32::NAN; 4], &[0.0, 0.0, 0.0, 1e31]] {
+        let query = Query {
+            spec: Spec::Outputs,
+            offsets: Some(offsets),
+            ..Query::margins(&[10.0, 2.0], Norm::Linf, 0)
+        };
+        assert_eq!(query.check(&model), Err(Error::Spec));
+    }
+}
+
+/// A last ReLU keeps the order of outputs, not how far they are apart.
+#[test]
+fn an_offset_is_more_than_an_order() {
+    // f = (relu(x + 1), relu(x - 1)) at x = 3: f0 - f1 = 2 until f1 is 0, at x = 1.
+    let words = build(&[(2, 1, blob::RELU, &[1.0, 1.0], &[1.0, -1.0])]);
+    for (margin, distance) in [(1.0, 2.0), (1.5, 2.0), (2.5, 0.0)] {
+        let offsets = [-margin];
+        let query = Query { offsets: Some(&offsets), ..Query::margins(&[3.0], Norm::L2, 0) };
+        let (found, _) = run(&words, &query, 1);
+        let radius = f64::from(found.radius());
+        assert!(radius <= distance && radius >= distance * (1.0 - 1e-5), "{radius}");
+    }
+}
+
+/// The bound of the work is reached: every neuron is walked to the end.
+#[test]
+fn most_work_is_reached() {
+    // 3 inputs, 4 and 2 neurons; each as near as those before it, so that none is left out.
+    let w0: Vec<f32> = (0..12).map(|i| if i % 5 == 0 { 1.0 } else { 0.25 }).collect();
+    let w1 = [0.25, -0.25, 0.25, -0.25, 0.25, 0.25, -0.25, -0.25];
+    let words = build(&[
+        (4, 3, blob::RELU, &w0, &[4.0, 5.0, 6.0, 7.0]),
+        (2, 4, blob::RELU, &w1, &[0.5, 0.25]),
+        (2, 2, blob::IDENTITY, &[1.0, 0.5, -1.0, 0.5], &[0.0, 0.0]),
+    ]);
+    let model = Model::from_words(&words).unwrap();
+    let spec = Spec::Outputs;
+    let offsets = [8.0, 8.0, 16.0, 16.0];
+    let x = [0.5, 0.25, -0.5];
+    let query = Query { spec, offsets: Some(&offsets), ..Query::margins(&x, Norm::L1, 0) };
+    let (found, _) = run(&words, &query, 1);
+    // Four faces are asked for, more than most layers have: all are walked.
+    let most = most_macs(&model, &spec);
+    let macs = found.work.macs();
+    assert!(macs <= most && macs as f64 >= 0.85 * most as f64, "{macs} of {most}");
+}
+
+#[test]
 fn an_exact_distance_with_its_violation() {
     // z = (12, 8), f0 - f1 = 2 x1 - 1 = 3 at x = (10, 2): dD = 1.5 < dB = 4 (linf).
     let words = two_classes();

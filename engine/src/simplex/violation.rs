@@ -75,12 +75,12 @@ pub fn nearest_violation<A: Arithmetic>(
 /// ends, then their upper ones negated.
 fn is_violated(query: &Query<'_>, outputs: usize, ends: &[f32]) -> bool {
     let Some((lo, minus_hi)) = ends.split_at_checked(outputs) else { return false };
-    if let Spec::Margins { class } = query.spec {
+    if let (Spec::Margins { class }, None) = (query.spec, query.offsets) {
         let own = minus_hi.get(class).map_or(f32::INFINITY, |x| -x);
         return lo.iter().enumerate().any(|(j, lo)| j != class && *lo >= own);
     }
     (0..query.spec.count(outputs)).any(|r| {
-        let mut most = 0.0f32;
+        let mut most = query.offset(r);
         for (j, (lo, minus_hi)) in lo.iter().zip(minus_hi).enumerate() {
             let c = query.spec.coefficient(r, j, outputs);
             let end = if c > 0.0 { -*minus_hi } else { *lo };
