@@ -2,8 +2,10 @@
 //!
 //! Top-down, each with its audience:
 //!
+//! * [`monitor`]: a network in a control loop, each tick certified within a budget. Start here in
+//!   firmware.
 //! * [`bounds`]: output bounds and margins of a network over a region, by interval arithmetic or
-//!   by back-substitution (CROWN, Fast-Lin). Start here.
+//!   by back-substitution (CROWN, Fast-Lin). Start here on a workstation.
 //! * [`simplex`]: the distance to the nearest face of a point's linear region.
 //! * [`certificate`]: what a bound proves.
 //! * [`model`]: the model blob, a view over words in flash; [`region`]: sets of inputs;
@@ -25,6 +27,7 @@
 pub mod bounds;
 pub mod certificate;
 pub mod model;
+pub mod monitor;
 pub mod num;
 pub mod region;
 pub mod relax;

@@ -263,11 +263,13 @@ impl<'a> Model<'a> {
 
 /// A model blob from a file, checked at compile time: a bad blob is a compile error.
 ///
-/// `include_model!("policy.certus")` is a `Model<'static>` whose words lie in flash.
+/// `include_model!("policy.certus")` is a `Model<'static>` whose words lie in flash, on a 16-byte
+/// boundary; f16 weights are read in place. The path is that of `include_bytes!`.
 #[macro_export]
 macro_rules! include_model {
     ($path:expr) => {{
         const BYTES: &[u8] = include_bytes!($path);
+        const _: () = assert!(BYTES.len() % 4 == 0, "not a model blob: no whole words");
         #[allow(long_running_const_eval)]
         static WORDS: $crate::model::Words<{ BYTES.len() / 4 }> =
             $crate::model::Words::from_bytes(BYTES);

@@ -22,7 +22,7 @@ mod tests;
 mod violation;
 
 pub use nearest::{Face, Nearest};
-pub use query::{Known, Query, dense_macs, most_macs, size};
+pub use query::{Known, Query, applies, dense_macs, most_macs, size};
 pub use violation::{Violation, nearest_violation};
 
 use crate::bounds::{Arithmetic, Error, Work, Workspace};

@@ -176,6 +176,18 @@ pub fn dense_macs(model: &Model<'_>, rows: usize) -> u64 {
     (through + size(rows, model.outputs())) * model.inputs() as u64
 }
 
+/// Whether every activation is two lines that meet at 0 at most, as the certificate expects.
+pub const fn applies(model: &Model<'_>) -> bool {
+    let mut k = 0;
+    while k < model.depth() {
+        match model.activation(k).leak() {
+            Some(leak) if leak == 1.0 || model.through(k) == 0 => k += 1,
+            _ => return false,
+        }
+    }
+    true
+}
+
 /// Upper bound of the [`crate::bounds::Work::macs`] of one [`super::simplex`] without a box, with any
 /// workspace and any number of faces.
 ///

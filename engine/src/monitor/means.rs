@@ -1,0 +1,60 @@
+//! The certificates that a monitor can use, and what each costs at most.
+
+use super::setup::Rule;
+use crate::bounds::{Method, Options, Size, most_macs};
+use crate::model::Model;
+use crate::simplex;
+
+/// What certifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Intervals.
+    Ibp,
+    /// Intervals, and one walk back of the rule's rows.
+    CrownIbp,
+    /// The simplex certificate, for networks of ReLU and the like.
+    Simplex,
+    /// CROWN.
+    Crown,
+}
+
+impl Means {
+    /// All of them.
+    pub const ALL: [Means; 4] = [Means::Ibp, Means::CrownIbp, Means::Simplex, Means::Crown];
+
+    /// The largest counted work of one certificate; `None` where it does not apply to the model, or is
+    /// the same as a cheaper one.
+    pub const fn most_macs(self, model: &Model<'_>, rule: &Rule<'_>) -> Option<u64> {
+        let spec = &rule.spec(0);
+        let most = match self.method() {
+            Some(method) => most_macs(model, &Options::new(method), spec),
+            None if simplex::applies(model) => simplex::most_macs(model, spec),
+            None => return None,
+        };
+        // Where no neuron is walked back, or nothing follows the first layer.
+        let other = match self {
+            Means::CrownIbp => most_macs(model, &Options::new(Method::Ibp), spec),
+            Means::Crown => most_macs(model, &Options::new(Method::CrownIbp), spec),
+            Means::Ibp | Means::Simplex => 0,
+        };
+        if most == other { None } else { Some(most) }
+    }
+
+    /// The method of bounds; `None` for the simplex certificate.
+    pub(super) const fn method(self) -> Option<Method> {
+        match self {
+            Means::Ibp => Some(Method::Ibp),
+            Means::CrownIbp => Some(Method::CrownIbp),
+            Means::Simplex => None,
+            Means::Crown => Some(Method::Crown),
+        }
+    }
+
+    /// Memory with blocks of up to `block` rows.
+    pub(super) const fn size(self, model: &Model<'_>, block: usize) -> Size {
+        match self.method() {
+            Some(method) => Size::of(model, method, block),
+            None => simplex::size(model, block),
+        }
+    }
+}
