@@ -12,6 +12,7 @@
 //! * [`naive`]: bounds that forget rounding, to show that those networks bite.
 //! * [`ask`]: the engine in all its settings; [`truth`]: what refutes its answers; [`trial`]: a
 //!   case in all of them.
+//! * [`monitored`]: run-time monitors on memory of exactly their size.
 //! * [`passes`]: forward passes in f32, each with its own order of sums.
 //! * [`floats`]: floats that are hard on rounding.
 //! * [`functions`]: references for the transcendental functions.
@@ -25,6 +26,7 @@ pub mod functions;
 pub mod generate;
 pub mod geometry;
 pub mod members;
+pub mod monitored;
 pub mod naive;
 pub mod oracle;
 pub mod outside;
