@@ -27,7 +27,7 @@ pub(crate) use most::{add, mul, weights};
 pub use most::{forward_macs, most_macs};
 pub use own::{OwnSlopes, lower_bounds_own};
 pub use propagate::{Bounds, Given, dense_macs, lower_bounds, lower_bounds_given};
-pub(crate) use state::{at, disturbance, part};
+pub(crate) use state::{at, disturbance, move_down, part};
 pub(crate) use workspace::Arena;
 pub use workspace::{Size, StaticWorkspace, Workspace};
 

@@ -294,7 +294,8 @@ pub(super) fn carve<'w>(
         false => None,
     };
     let sides = if options.method.walks_neurons() { 2 } else { 1 };
-    let fit = (floats.0.len() / (2 * width + 2) / sides).min(indices.0.len());
+    let each = sides * (2 * width + 2);
+    let fit = floats.0.len().checked_div(each).unwrap_or(0).min(indices.0.len());
     let block = fit.min(width.max(model.outputs()));
     if block == 0 {
         return None;

@@ -44,6 +44,15 @@ pub(super) fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] 
     slice.get_mut(from..).and_then(|tail| tail.get_mut(..len)).unwrap_or(&mut [])
 }
 
+/// Moves `len` entries from `from` down to `to`; nothing where the two overlap or do not exist.
+pub(crate) fn move_down(slice: &mut [f32], from: usize, to: usize, len: usize) {
+    if let Some((low, high)) = slice.split_at_mut_checked(from)
+        && let Some(low) = low.get_mut(to..).and_then(|tail| tail.get_mut(..len))
+    {
+        low.iter_mut().zip(high).for_each(|(to, from)| *to = *from);
+    }
+}
+
 /// Entry `k`, 0 past the end.
 pub(crate) fn at(slice: &[u32], k: usize) -> usize {
     slice.get(k).copied().unwrap_or(0) as usize

@@ -8,7 +8,7 @@
 //! deviations, not magnitudes, is why they cost so little.
 
 use super::arithmetic::{Arithmetic, Product};
-use super::state::State;
+use super::state::{State, move_down};
 use super::{Error, Work};
 use crate::model::{Model, Row};
 use crate::num::sums::{Lines, RelaxSums};
@@ -122,10 +122,7 @@ impl<'w> Block<'w> {
     }
 
     fn move_row(&mut self, from: usize, to: usize, width: usize) {
-        let range = from * width..(from + 1) * width;
-        if range.end <= self.cur.len() && to < from {
-            self.cur.copy_within(range, to * width);
-        }
+        move_down(self.cur, from * width, to * width, width);
     }
 
     fn move_floor(&mut self, from: usize, to: usize) {
@@ -257,17 +254,10 @@ impl<'w> Block<'w> {
         // The upper rows of a joined block go behind the lower ones; those of `Same` are only
         // needed for their sums.
         if matches!(sides, Sides::Joined | Sides::Same) {
-            let target = if sides == Sides::Joined {
-                self.cur.copy_within(..rows * n, rows * n);
-                self.cur.get_mut(rows * n..)
-            } else {
-                let copy = self.next.get_mut(..rows * n);
-                if let (Some(copy), Some(cur)) = (copy, self.cur.get(..rows * n)) {
-                    copy.copy_from_slice(cur);
-                }
-                self.next.get_mut(..)
-            };
-            let upper = target.and_then(|target| target.get_mut(..rows * n)).unwrap_or(&mut []);
+            let (cur, behind) = self.cur.split_at_mut_checked(rows * n).unwrap_or_default();
+            let target = if sides == Sides::Joined { behind } else { &mut *self.next };
+            let upper = target.get_mut(..cur.len()).unwrap_or(&mut []);
+            upper.iter_mut().zip(cur).for_each(|(to, from)| *to = *from);
             let floor = self.floor.get_mut(rows..).unwrap_or(&mut []);
             arith.each_row(n, upper, n, floor, |_, row, floor| {
                 *floor = charge.settle(*floor, &arith.relax(row, -1.0, &lines));
