@@ -1,6 +1,6 @@
 //! Inference, then certificates from the cheapest on, as far as the budget goes.
 
-use super::means::Means;
+use super::means::{Means, Plan};
 use super::report::{Fault, Verdict};
 use super::setup::{Rule, SensorError, Setup};
 use crate::bounds::{Arena, Options, Portable, Workspace, argmax, forward, lower_bounds};
@@ -31,11 +31,12 @@ impl Judged {
 pub(super) fn judge<'r>(
     model: &Model<'_>,
     setup: &Setup<'_>,
+    plan: &Plan,
     memory: Workspace<'r>,
     x: &[f32],
 ) -> (Judged, Option<&'r [f32]>) {
     let mut judged = Judged::of(Verdict::Violated(Fault::Memory));
-    let outputs = run(model, setup, memory, x, &mut judged);
+    let outputs = run(model, setup, plan, memory, x, &mut judged);
     (judged, outputs)
 }
 
@@ -43,6 +44,7 @@ pub(super) fn judge<'r>(
 fn run<'r>(
     model: &Model<'_>,
     setup: &Setup<'_>,
+    plan: &Plan,
     memory: Workspace<'r>,
     x: &[f32],
     judged: &mut Judged,
@@ -65,7 +67,7 @@ fn run<'r>(
     };
     setup.rule.offsets(offsets);
     let mut tick = Tick { model, setup, x, class, offsets, bounds, ends };
-    tick.climb(&mut rest, judged);
+    tick.climb(plan, &mut rest, judged);
     Some(outputs)
 }
 
@@ -138,22 +140,21 @@ enum Found {
 
 impl Tick<'_> {
     /// Certifies the sensor error by the cheapest means that does, then more or less of it.
-    fn climb(&mut self, memory: &mut Workspace<'_>, judged: &mut Judged) {
+    fn climb(&mut self, plan: &Plan, memory: &mut Workspace<'_>, judged: &mut Judged) {
         judged.verdict = Verdict::Marginal;
-        let mut least = (0, 0);
         let mut last = None;
-        while let Some((means, place)) = self.next(least) {
-            let Some(found) = self.attempt(means, 1.0, memory, judged) else { break };
-            (least, last) = (place, Some(means));
+        for step in plan.0 {
+            let Some(found) = self.attempt(step, 1.0, memory, judged) else { break };
+            last = Some(step);
             match found {
                 Found::Kept(scale) => {
-                    (judged.verdict, judged.by, judged.scale) =
-                        (Verdict::Certified, Some(means), scale);
-                    return self.grow(means, memory, judged);
+                    (judged.verdict, judged.by) = (Verdict::Certified, Some(step.0));
+                    judged.scale = scale;
+                    return self.grow(step, memory, judged);
                 }
                 Found::Broken => {
                     (judged.verdict, judged.by) =
-                        (Verdict::Violated(Fault::Everywhere), Some(means));
+                        (Verdict::Violated(Fault::Everywhere), Some(step.0));
                     judged.scale = 0.0;
                     return;
                 }
@@ -161,31 +162,17 @@ impl Tick<'_> {
                 Found::Open(_) => {}
             }
         }
-        if let Some(means) = last {
-            self.shrink(means, memory, judged);
+        if let Some(step) = last {
+            self.shrink(step, memory, judged);
         }
-    }
-
-    /// The cheapest means beyond the cost and the place given, of those that apply.
-    fn next(&self, least: (u64, usize)) -> Option<(Means, (u64, usize))> {
-        let all = Means::ALL.into_iter().zip(1..).filter_map(|(means, place)| {
-            Some((means, (means.most_macs(self.model, &self.setup.rule)?, place)))
-        });
-        let mut best: Option<(Means, (u64, usize))> = None;
-        for (means, place) in all {
-            if place > least && best.is_none_or(|(_, best)| place < best) {
-                best = Some((means, place));
-            }
-        }
-        best
     }
 
     /// Tries more than the whole error, as long as that is certified.
-    fn grow(&mut self, means: Means, memory: &mut Workspace<'_>, judged: &mut Judged) {
+    fn grow(&mut self, step: (Means, u64), memory: &mut Workspace<'_>, judged: &mut Judged) {
         // The simplex certificate is a radius already.
-        let more = self.setup.scales.iter().filter(|s| **s > 1.0 && means != Means::Simplex);
+        let more = self.setup.scales.iter().filter(|s| **s > 1.0 && step.0 != Means::Simplex);
         for scale in more {
-            let Some(Found::Kept(scale)) = self.attempt(means, *scale, memory, judged) else {
+            let Some(Found::Kept(scale)) = self.attempt(step, *scale, memory, judged) else {
                 return;
             };
             judged.scale = scale;
@@ -193,11 +180,11 @@ impl Tick<'_> {
     }
 
     /// Tries less, until that is certified.
-    fn shrink(&mut self, means: Means, memory: &mut Workspace<'_>, judged: &mut Judged) {
+    fn shrink(&mut self, step: (Means, u64), memory: &mut Workspace<'_>, judged: &mut Judged) {
         let known = judged.scale;
         let less = self.setup.scales.iter().rev().filter(|s| **s < 1.0 && **s > known);
         for scale in less {
-            match self.attempt(means, *scale, memory, judged) {
+            match self.attempt(step, *scale, memory, judged) {
                 Some(Found::Kept(scale)) => {
                     judged.scale = scale;
                     return;
@@ -211,12 +198,11 @@ impl Tick<'_> {
     /// One certificate of `scale` times the sensor error; `None` where it may not fit the budget.
     fn attempt(
         &mut self,
-        means: Means,
+        (means, most): (Means, u64),
         scale: f32,
         memory: &mut Workspace<'_>,
         judged: &mut Judged,
     ) -> Option<Found> {
-        let most = means.most_macs(self.model, &self.setup.rule)?;
         if most > self.setup.budget.saturating_sub(judged.work) {
             return None;
         }

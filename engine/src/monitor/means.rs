@@ -58,3 +58,34 @@ impl Means {
         }
     }
 }
+
+/// The means from the cheapest on, each with its largest work; `u64::MAX` where it does not apply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan(pub [(Means, u64); 4]);
+
+impl Plan {
+    /// For a model and a rule, once for all ticks.
+    pub(super) const fn new(model: &Model<'_>, rule: &Rule<'_>) -> Self {
+        let [a, b, c, d] = Means::ALL;
+        let (a, b) = sorted(a.priced(model, rule), b.priced(model, rule));
+        let (c, d) = sorted(c.priced(model, rule), d.priced(model, rule));
+        let (a, c) = sorted(a, c);
+        let (b, d) = sorted(b, d);
+        let (b, c) = sorted(b, c);
+        Self([a, b, c, d])
+    }
+}
+
+impl Means {
+    const fn priced(self, model: &Model<'_>, rule: &Rule<'_>) -> (Self, u64) {
+        match self.most_macs(model, rule) {
+            Some(most) => (self, most),
+            None => (self, u64::MAX),
+        }
+    }
+}
+
+/// The cheaper one first.
+const fn sorted(a: (Means, u64), b: (Means, u64)) -> ((Means, u64), (Means, u64)) {
+    if b.1 < a.1 { (b, a) } else { (a, b) }
+}

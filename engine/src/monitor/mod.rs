@@ -73,13 +73,12 @@ use crate::bounds::{Size, StaticWorkspace, Workspace};
 use crate::model::Model;
 use ladder::Judged;
 use machine::Machine;
+use means::Plan;
 
 /// A monitor on memory of the caller, see the [module](self).
 #[derive(Debug)]
 pub struct Monitor<'a> {
-    model: Model<'a>,
-    setup: Setup<'a>,
-    machine: Machine,
+    core: Core<'a>,
     memory: Workspace<'a>,
 }
 
@@ -96,8 +95,8 @@ impl<'a> Monitor<'a> {
         memory: Workspace<'a>,
     ) -> Result<Self, SetupError> {
         let found = Size { floats: memory.floats.len(), indices: memory.indices.len() };
-        match setup.check(&model, found) {
-            Ok(()) => Ok(Self { model, setup, machine: Machine::new(), memory }),
+        match Core::new(model, setup, found) {
+            Ok(core) => Ok(Self { core, memory }),
             Err(error) => Err(error),
         }
     }
@@ -106,17 +105,17 @@ impl<'a> Monitor<'a> {
     ///
     /// [`Verdict`] says what is promised. Work: counted in the report, at most the budget.
     pub fn check(&mut self, x: &[f32], now: u32) -> Report<'_> {
-        tick(&self.model, &self.setup, &mut self.machine, self.memory.reborrow(), x, now)
+        self.core.tick(self.memory.reborrow(), x, now)
     }
 
     /// Whose commands go out.
     pub const fn mode(&self) -> Mode {
-        self.machine.mode()
+        self.core.machine.mode()
     }
 
     /// How many ticks ended how since the start.
     pub const fn counters(&self) -> &Counters {
-        self.machine.counters()
+        self.core.machine.counters()
     }
 }
 
@@ -124,9 +123,7 @@ impl<'a> Monitor<'a> {
 /// [`Setup::size`]. See [`Monitor`].
 #[derive(Debug)]
 pub struct StaticMonitor<'a, const F: usize, const I: usize> {
-    model: Model<'a>,
-    setup: Setup<'a>,
-    machine: Machine,
+    core: Core<'a>,
     memory: StaticWorkspace<F, I>,
 }
 
@@ -136,52 +133,64 @@ impl<'a, const F: usize, const I: usize> StaticMonitor<'a, F, I> {
     /// # Errors
     /// [`SetupError`], the first found.
     pub const fn new(model: Model<'a>, setup: Setup<'a>) -> Result<Self, SetupError> {
-        match setup.check(&model, Size { floats: F, indices: I }) {
-            Ok(()) => {
-                let memory = StaticWorkspace::new();
-                Ok(Self { model, setup, machine: Machine::new(), memory })
-            }
+        match Core::new(model, setup, Size { floats: F, indices: I }) {
+            Ok(core) => Ok(Self { core, memory: StaticWorkspace::new() }),
             Err(error) => Err(error),
         }
     }
 
     /// As [`Monitor::check`].
     pub fn check(&mut self, x: &[f32], now: u32) -> Report<'_> {
-        tick(&self.model, &self.setup, &mut self.machine, self.memory.as_workspace(), x, now)
+        self.core.tick(self.memory.as_workspace(), x, now)
     }
 
     /// As [`Monitor::mode`].
     pub const fn mode(&self) -> Mode {
-        self.machine.mode()
+        self.core.machine.mode()
     }
 
     /// As [`Monitor::counters`].
     pub const fn counters(&self) -> &Counters {
-        self.machine.counters()
+        self.core.machine.counters()
     }
 }
 
-/// One tick: the input, the clock, the network and its certificates, the state machine.
-fn tick<'r>(
-    model: &Model<'_>,
-    setup: &'r Setup<'_>,
-    machine: &mut Machine,
-    memory: Workspace<'r>,
-    x: &[f32],
-    now: u32,
-) -> Report<'r> {
-    let fault = setup.fault(x);
-    let stale = machine.clock(fault.is_none(), now, setup.stale);
-    let (judged, outputs) = match (stale, fault) {
-        (true, _) => (Judged::of(Verdict::Stale), None),
-        (false, Some(fault)) => (Judged::of(Verdict::Violated(fault)), None),
-        (false, None) => ladder::judge(model, setup, memory, x),
-    };
-    let mode = machine.step(judged.verdict, setup.enter, setup.leave);
-    let command = match (mode, outputs) {
-        (Mode::Network, Some(outputs)) => outputs,
-        _ => setup.fallback,
-    };
-    let Judged { verdict, class, scale, by, work } = judged;
-    Report { command, mode, verdict, class, scale, by, work, misses: machine.misses() }
+/// What both kinds of monitor are, beside their memory.
+#[derive(Debug)]
+struct Core<'a> {
+    model: Model<'a>,
+    setup: Setup<'a>,
+    plan: Plan,
+    machine: Machine,
+}
+
+impl<'a> Core<'a> {
+    const fn new(model: Model<'a>, setup: Setup<'a>, found: Size) -> Result<Self, SetupError> {
+        match setup.check(&model, found) {
+            Ok(()) => {
+                let plan = Plan::new(&model, &setup.rule);
+                Ok(Self { model, setup, plan, machine: Machine::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One tick: the input, the clock, the network and its certificates, the state machine.
+    fn tick<'r>(&'r mut self, memory: Workspace<'r>, x: &[f32], now: u32) -> Report<'r> {
+        let Self { model, setup, plan, machine } = self;
+        let fault = setup.fault(x);
+        let stale = machine.clock(fault.is_none(), now, setup.stale);
+        let (judged, outputs) = match (stale, fault) {
+            (true, _) => (Judged::of(Verdict::Stale), None),
+            (false, Some(fault)) => (Judged::of(Verdict::Violated(fault)), None),
+            (false, None) => ladder::judge(model, setup, plan, memory, x),
+        };
+        let mode = machine.step(judged.verdict, setup.enter, setup.leave);
+        let command = match (mode, outputs) {
+            (Mode::Network, Some(outputs)) => outputs,
+            _ => setup.fallback,
+        };
+        let Judged { verdict, class, scale, by, work } = judged;
+        Report { command, mode, verdict, class, scale, by, work, misses: machine.misses() }
+    }
 }
