@@ -82,10 +82,11 @@ fn ticks_within_budget(name: &str, model: &Model<'_>, range: &[f32], limit: f32,
                 most = most.max(report.work);
                 sum += report.work;
             }
-            let counters = monitor.counters();
+            let counters = *monitor.counters();
             println!(
-                "  error {part:>5} budget {budget:>7}: mean {:>7}, most {most:>7}; {} certified, {} \
+                "  {} bytes; error {part:>5} budget {budget:>7}: mean {:>7}, most {most:>7}; {} certified, {} \
                  marginal, {} violated of {ticks}",
+                setup.size(model, 1).bytes(),
                 sum / u64::from(ticks),
                 counters.certified,
                 counters.marginal,
