@@ -1,9 +1,11 @@
-//! What `certus-engine` promises: few dependencies, no std, no heap, no unsafe code.
+//! What `certus-engine` promises: few dependencies, no std, no heap, no unsafe code, no panic.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::context::Context;
-use crate::process::capture;
+use crate::process::{capture, run};
 use crate::sources;
 
 /// What the engine may name in its manifest.
@@ -13,6 +15,57 @@ const INDIRECT: [&str; 5] = ["byteorder", "cfg-if", "hash32", "stable_deref_trai
 /// What a line of the engine may not say outside its tests.
 const FORBIDDEN: [&str; 5] =
     ["extern crate alloc", "extern crate std", "std::", "alloc::", "unsafe "];
+
+/// What machine code calls to panic.
+const PANICS: [&str; 5] = ["panicking", "index_fail", "len_fail", "mismatch_fail", "unwrap_failed"];
+
+/// No panic is left in the machine code of the engine as `command` builds it; `folder` is where that
+/// goes. What is generic is in it where the monitor uses it.
+pub fn no_panic(command: &mut Command, folder: &Path) -> Result<String, String> {
+    command
+        .env("RUSTFLAGS", "--emit=asm")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    run(command)?;
+    let show = |e| format!("{}: {e}", folder.display());
+    let mut newest = None;
+    for entry in fs::read_dir(folder).map_err(show)?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("certus_engine") && name.ends_with(".s") {
+            let age = entry.metadata().and_then(|m| m.modified()).map_err(show)?;
+            newest = newest.max(Some((age, entry.path())));
+        }
+    }
+    let (_, path) = newest.ok_or("no machine code was written")?;
+    let text = fs::read_to_string(&path).map_err(show)?;
+    match panic_in(&text) {
+        Some(found) => Err(format!("a panic is left: {found}")),
+        None if text.contains("monitor") => Ok(format!("{} lines", text.lines().count())),
+        None => Err("the machine code lacks the monitor".into()),
+    }
+}
+
+/// The first function that calls a panic, and the call.
+fn panic_in(text: &str) -> Option<String> {
+    let mut function = "";
+    for line in text.lines() {
+        let starts = |c: char| c == '.' || c.is_whitespace();
+        if let Some((label, _)) = line.split_once(':')
+            && !label.starts_with(starts)
+        {
+            function = label;
+        }
+        let call = line.trim();
+        if line.starts_with(char::is_whitespace)
+            && !call.starts_with('.')
+            && PANICS.iter().any(|word| call.contains(word))
+        {
+            return Some(format!("{call} in {function}"));
+        }
+    }
+    None
+}
 
 /// Only the crates above, none of them with `std` or `alloc` switched on.
 pub fn dependencies(context: &Context) -> Result<String, String> {
@@ -115,7 +168,14 @@ fn offence(text: &str) -> Option<(usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::offence;
+    use super::{offence, panic_in};
+
+    #[test]
+    fn finds_a_panic_where_it_is_called() {
+        let text = "_f:\n\tcallq\t_g\n.L4:\n\tbl\t_R4core9panicking5panic\n_g:\n\tret\n";
+        assert_eq!(panic_in(text).as_deref(), Some("bl\t_R4core9panicking5panic in _f"));
+        assert_eq!(panic_in("_f:\n\tcallq\t_g\n\t.asciz \"panicking\"\n"), None);
+    }
 
     #[test]
     fn finds_std_in_code_only() {

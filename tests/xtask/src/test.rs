@@ -11,6 +11,9 @@ use crate::qemu;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Ready};
 
+/// Builds the engine alone.
+const ENGINE: [&str; 4] = ["build", "--release", "--package", "certus-engine"];
+
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
     let (mut long, mut install) = (false, true);
@@ -40,9 +43,18 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
 
     report.step("engine: its dependencies", || engine_rules::dependencies(context));
     report.step("engine: no std, no heap, no unsafe", || engine_rules::sources(context));
-    report.step("engine on a Cortex-M4F", || {
+    report.step("engine: no panic in its machine code", || {
+        let folder = context.target.join("assembly");
+        let mut command = context.cargo(&ENGINE);
+        command.env("CARGO_TARGET_DIR", &folder);
+        engine_rules::no_panic(&mut command, &folder.join("release/deps"))
+    });
+    report.step("engine on a Cortex-M4F: no panic either", || {
         on_toolchain(context, ready.has(setup::BARE_METAL), |toolchain| {
-            build(context, toolchain, &["--package", "certus-engine"], "Cargo.toml")
+            fetch(context, toolchain, "Cargo.toml")?;
+            let mut command = toolchain.cargo(context, &ENGINE);
+            command.args(["--target", MCU_TARGET]);
+            engine_rules::no_panic(&mut command, &toolchain.programs(context).join("deps"))
         })
     });
     report.step("firmware example on a Cortex-M4F", || {
@@ -132,13 +144,21 @@ fn build(
     arguments: &[&str],
     manifest: &str,
 ) -> Result<String, String> {
-    if matches!(toolchain, Toolchain::Unpacked(_)) {
-        run(&mut context.cargo(&["fetch", "--quiet", "--manifest-path", manifest]))?;
-    }
+    fetch(context, toolchain, manifest)?;
     let mut all = vec!["build", "--release", "--target", MCU_TARGET];
     all.extend(arguments);
     run(&mut toolchain.cargo(context, &all))?;
     Ok(toolchain.describe())
+}
+
+/// Downloads what the unpacked cargo cannot.
+fn fetch(context: &Context, toolchain: &Toolchain, manifest: &str) -> Result<(), String> {
+    match toolchain {
+        Toolchain::Main => Ok(()),
+        Toolchain::Unpacked(_) => {
+            run(&mut context.cargo(&["fetch", "--quiet", "--manifest-path", manifest]))
+        }
+    }
 }
 
 #[cfg(test)]
