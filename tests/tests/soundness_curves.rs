@@ -3,7 +3,8 @@
 use certus_engine::model::Activation;
 use certus_engine::relax::{LowerSlope, Relaxation, apply_error, range, relax, relax_with};
 use certus_tests::curves::{self, reference};
-use certus_tests::plan::{many, seed};
+use certus_tests::plan::{long, many, seed};
+use rayon::prelude::*;
 
 /// All curved activations, with some parameters.
 fn activations() -> Vec<Activation> {
@@ -124,6 +125,28 @@ fn lines_and_ranges_enclose() {
                 assert!(off <= error + 1e-15 * y[0].abs(), "{activation:?} {z:e}: {off:e}");
             }
         }
+    }
+}
+
+/// Random points of random intervals, a thousand each: in the long run 10^8 for each activation.
+#[test]
+fn lines_enclose_at_random_points() {
+    const POINTS: usize = 1000;
+    let intervals = if long() { 100_000 } else { 100 };
+    for (k, activation) in activations().into_iter().enumerate() {
+        (0..intervals).into_par_iter().for_each(|i| {
+            let mut rng = fastrand::Rng::with_seed(seed(43) ^ (k * intervals + i) as u64);
+            let (lo, hi) = interval(&mut rng);
+            let line = if rng.bool() {
+                relax(activation, lo, hi, LowerSlope::Adaptive)
+            } else {
+                relax_with(activation, lo, hi, 1.5 * rng.f32() - 0.4, 1.5 * rng.f32() - 0.4)
+            };
+            for _ in 0..POINTS {
+                let z = (lo + rng.f32() * (hi - lo)).clamp(lo, hi);
+                check(activation, lo, hi, &line, z);
+            }
+        });
     }
 }
 
