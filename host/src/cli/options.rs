@@ -17,8 +17,8 @@ use crate::plan::{
 /// How bounds are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MethodArg {
-    /// The cheapest first: crown, or what intervals prove before it is done; for one radius, what that
-    /// leaves open to a short pgd, then alpha-crown
+    /// The cheapest first: crown, ended early where less proves enough; certify leaves what stays open
+    /// to a short pgd, then alpha-crown
     Auto,
     /// Interval bound propagation
     Ibp,
