@@ -1,4 +1,4 @@
-//! The engine linked into a program for a Cortex-M4F. It does nothing with it yet.
+//! The engine linked into a program for a microcontroller. It does nothing with it yet.
 #![no_std]
 #![no_main]
 
@@ -6,7 +6,7 @@ use core::hint::black_box;
 use core::panic::PanicInfo;
 
 use certus_engine::model::Activation;
-use cortex_m_rt::entry;
+use certus_firmware::machine::entry;
 
 #[entry]
 fn main() -> ! {

@@ -1,14 +1,16 @@
 //! `cargo xtask`: the project's own commands.
 //!
-//! One file per command (`test`, `bench`, `lint`, `ci`, `fuzz`); beneath them `setup` with what
+//! One file per command (`test`, `firmware`, `bench`, `lint`, `ci`, `fuzz`); beneath them `setup` with what
 //! the tests need and how to get it, `report` with the steps and the closing line, `process` with
 //! the running of other programs. Nothing but the standard library, so that it builds in seconds.
 
 mod apt;
 mod bench;
+mod boards;
 mod ci;
 mod context;
 mod engine_rules;
+mod firmware;
 mod fuzz;
 mod lint;
 mod mcu;
@@ -28,6 +30,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test  [--long] [--no-install]   set up what is missing, then every test
+  firmware [--no-install]         the programs for microcontrollers, on all boards in QEMU
   bench [ARGUMENTS..]             the benchmarks; arguments go to `cargo bench -p certus`
   lint                            formatting, clippy, docs, and the project's rules on its text
   fuzz  [--seconds N] [TARGET..]  coverage-guided fuzzing, N seconds a target (60)
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         }
         _ => Context::find().and_then(|context| match command.as_str() {
             "test" => test::command(&context, rest),
+            "firmware" => firmware::command(&context, rest),
             "bench" => bench::command(&context, rest),
             "lint" => lint::command(&context, rest),
             "fuzz" => fuzz::command(&context, rest),

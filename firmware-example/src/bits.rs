@@ -1,0 +1,205 @@
+//! What the engine computes on the shared networks, in few bits: the same on each target.
+//!
+//! Also a module of the host's tests, so that both run the same code.
+
+use core::fmt;
+
+use certus_engine::bounds::{
+    Error, Method, Options, Portable, Semantics, Size, Workspace, argmax, forward, lower_bounds,
+};
+use certus_engine::certificate::{Verdict, verdict};
+use certus_engine::region::{Norm, Region};
+use certus_engine::simplex::{self, Query, Simplex};
+use certus_engine::spec::Spec;
+
+use crate::nets::{MOST, Net, Random};
+
+/// What is computed for each input of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The outputs.
+    Forward,
+    /// Lower bounds of the margins over the ball, by intervals.
+    Ibp,
+    /// The distances to the faces of the point's linear region.
+    Simplex,
+    /// Lower bounds of the margins over the ball, by CROWN.
+    Crown,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Step; 4] = [Step::Forward, Step::Ibp, Step::Simplex, Step::Crown];
+
+    /// Whether it knows the network's activations.
+    pub const fn knows(self, net: &Net) -> bool {
+        net.linear || !matches!(self, Step::Simplex)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Step::Forward => "forward",
+            Step::Ibp => "ibp",
+            Step::Simplex => "simplex",
+            Step::Crown => "crown",
+        }
+    }
+
+    /// Memory for it, blocks being of one row.
+    pub const fn size(self, net: &Net) -> Size {
+        match self {
+            Step::Forward => Size { floats: 2 * net.model.width(), indices: 0 },
+            Step::Ibp => Size::of(&net.model, Method::Ibp, 1),
+            Step::Simplex => simplex::size(&net.model, 1),
+            Step::Crown => Size::of(&net.model, Method::Crown, 1),
+        }
+    }
+
+    /// No more than [`Step::size`] of a workspace, so that blocks are of one row everywhere.
+    pub fn cut<'w>(self, net: &Net, workspace: Workspace<'w>) -> Option<Workspace<'w>> {
+        let size = self.size(net);
+        Some(Workspace {
+            floats: workspace.floats.get_mut(..size.floats)?,
+            indices: workspace.indices.get_mut(..size.indices)?,
+        })
+    }
+
+    const fn options(self) -> Options {
+        let method = if matches!(self, Step::Ibp) { Method::Ibp } else { Method::Crown };
+        Options { semantics: Semantics::Deployed, ..Options::new(method) }
+    }
+}
+
+/// What a network and a step came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// The network.
+    pub net: Net,
+    /// The step.
+    pub step: Step,
+    /// FNV-1a over the bits of every float that was computed.
+    pub hash: u64,
+    /// For how many inputs the margins were certified; not asked of forward passes.
+    pub certified: u32,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { net, step, hash, certified } = self;
+        write!(f, "{} {} {hash:016x}", net.name, step.name())?;
+        if *step == Step::Forward {
+            return write!(f, " {} inputs", net.inputs);
+        }
+        write!(f, " certified {certified} of {}", net.inputs)
+    }
+}
+
+/// FNV-1a over bytes.
+struct Hash(u64);
+
+impl Hash {
+    fn words(&mut self, words: impl IntoIterator<Item = u32>) {
+        for byte in words.into_iter().flat_map(u32::to_le_bytes) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn floats(&mut self, floats: &[f32]) {
+        self.words(floats.iter().map(|x| x.to_bits()));
+    }
+}
+
+/// The line of `net` and `step`, computed in `workspace`, at least [`Step::size`].
+///
+/// # Errors
+/// The engine's.
+pub fn line(net: &Net, step: Step, workspace: Workspace<'_>) -> Result<Line, Error> {
+    let mut workspace = step.cut(net, workspace).ok_or(Error::Workspace)?;
+    let mut hash = Hash(0xcbf2_9ce4_8422_2325);
+    let mut certified = 0;
+    for index in 0..net.inputs {
+        let sample = Sample::new(net, index, workspace.reborrow())?;
+        certified += u32::from(sample.run(step, workspace.reborrow(), &mut hash)?);
+    }
+    Ok(Line { net: *net, step, hash: hash.0, certified })
+}
+
+/// An input, and the class that the network gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    net: Net,
+    x: [f32; MOST[0]],
+    radius: f64,
+    class: usize,
+}
+
+impl Sample {
+    /// The `index`-th input of `net`; `workspace` for a forward pass.
+    ///
+    /// # Errors
+    /// [`Error::Workspace`].
+    pub fn new(net: &Net, index: u32, workspace: Workspace<'_>) -> Result<Self, Error> {
+        // Radii that fall by half, so that every method certifies some inputs and not others.
+        let radius = net.radius / f64::from(1u32 << (index % 8));
+        let mut sample = Self { net: *net, x: [0.0; MOST[0]], radius, class: 0 };
+        let mut random = Random(index);
+        random.next();
+        sample.x.fill_with(|| random.next());
+        let mut out = [0.0; MOST[1]];
+        let out = sample.outputs(workspace, &mut out).ok_or(Error::Workspace)?;
+        sample.class = argmax(out).ok_or(Error::Workspace)?;
+        Ok(sample)
+    }
+
+    fn x(&self) -> &[f32] {
+        self.x.get(..self.net.model.inputs()).unwrap_or(&[])
+    }
+
+    /// The outputs.
+    fn outputs<'o>(&self, workspace: Workspace<'_>, out: &'o mut [f32]) -> Option<&'o [f32]> {
+        let out = out.get_mut(..self.net.model.outputs())?;
+        forward(&Portable, &self.net.model, self.x(), workspace.floats, out)?;
+        Some(out)
+    }
+
+    /// Runs one step; gives whether it certifies the class, and the bits to `hash`.
+    fn run(&self, step: Step, workspace: Workspace<'_>, hash: &mut Hash) -> Result<bool, Error> {
+        let model = &self.net.model;
+        match step {
+            Step::Forward => {
+                let mut out = [0.0; MOST[1]];
+                hash.floats(self.outputs(workspace, &mut out).ok_or(Error::Workspace)?);
+                Ok(false)
+            }
+            Step::Ibp | Step::Crown => {
+                let region = Region::ball(self.x(), self.radius, Norm::Linf);
+                let spec = Spec::Margins { class: self.class };
+                let mut out = [0.0; MOST[1]];
+                let out = out.get_mut(..spec.count(model.outputs())).ok_or(Error::Workspace)?;
+                let (arith, options) = (&mut Portable, step.options());
+                let bounds = lower_bounds(arith, model, &region, &spec, &options, workspace, out)?;
+                for floats in [&*out, bounds.lo, bounds.hi] {
+                    hash.floats(floats);
+                }
+                Ok(verdict(out) == Verdict::Certified)
+            }
+            Step::Simplex => {
+                let query = Query {
+                    semantics: Semantics::Deployed,
+                    ..Query::margins(self.x(), Norm::Linf, self.class)
+                };
+                let mut nearest = [0.0; MOST[0]];
+                let nearest = nearest.get_mut(..model.inputs()).ok_or(Error::Workspace)?;
+                let found: Simplex<2> =
+                    simplex::simplex(&mut Portable, model, &query, workspace, nearest)?;
+                hash.floats(nearest);
+                hash.floats(&[found.value, found.radius()]);
+                for face in found.facets.as_slice().iter().chain(found.decisions.as_slice()) {
+                    hash.words([face.layer as u32, face.row as u32, face.distance.to_bits()]);
+                }
+                Ok(f64::from(found.radius()) > self.radius)
+            }
+        }
+    }
+}
