@@ -228,7 +228,8 @@ fn carve<'w>(
         false => None,
     };
     let sides = if options.method.walks_neurons() { 2 } else { 1 };
-    let fit = (floats.0.len() / (2 * width + 2) / sides).min(indices.0.len());
+    // Checked: that the divisor is not 0 the compiler cannot know.
+    let fit = (floats.0.len() / sides).checked_div(2 * width + 2)?.min(indices.0.len());
     let block = fit.min(width.max(model.outputs()));
     if block == 0 {
         return None;

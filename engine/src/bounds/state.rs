@@ -44,6 +44,17 @@ pub(super) fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] 
     slice.get_mut(from..).and_then(|tail| tail.get_mut(..len)).unwrap_or(&mut [])
 }
 
+/// Copies `len` entries from `from` on to `to`, where they end before `from`; nothing if they do not
+/// exist. What `copy_within` does, without its panic.
+pub(crate) fn move_down<T: Copy>(slice: &mut [T], from: usize, to: usize, len: usize) {
+    if let Some((head, tail)) = slice.split_at_mut_checked(from)
+        && let Some(source) = tail.get(..len)
+        && let Some(target) = head.get_mut(to..).and_then(|rest| rest.get_mut(..len))
+    {
+        target.copy_from_slice(source);
+    }
+}
+
 /// Entry `k`, 0 past the end.
 pub(crate) fn at(slice: &[u32], k: usize) -> usize {
     slice.get(k).copied().unwrap_or(0) as usize

@@ -8,7 +8,7 @@
 //! deviations, not magnitudes, is why they cost so little.
 
 use super::arithmetic::{Arithmetic, Product};
-use super::state::State;
+use super::state::{State, move_down};
 use super::{Error, Work};
 use crate::model::{Model, Row};
 use crate::num::sums::RelaxSums;
@@ -122,9 +122,8 @@ impl<'w> Block<'w> {
     }
 
     fn move_row(&mut self, from: usize, to: usize, width: usize) {
-        let range = from * width..(from + 1) * width;
-        if range.end <= self.cur.len() && to < from {
-            self.cur.copy_within(range, to * width);
+        if to < from {
+            move_down(self.cur, from * width, to * width, width);
         }
     }
 
@@ -228,8 +227,10 @@ impl<'w> Block<'w> {
         // needed for their sums.
         if matches!(sides, Sides::Joined | Sides::Same) {
             let target = if sides == Sides::Joined {
-                self.cur.copy_within(..rows * n, rows * n);
-                self.cur.get_mut(rows * n..)
+                self.cur.split_at_mut_checked(rows * n).and_then(|(lower, rest)| {
+                    rest.get_mut(..lower.len())?.copy_from_slice(lower);
+                    Some(rest)
+                })
             } else {
                 let copy = self.next.get_mut(..rows * n);
                 if let (Some(copy), Some(cur)) = (copy, self.cur.get(..rows * n)) {
@@ -237,7 +238,11 @@ impl<'w> Block<'w> {
                 }
                 self.next.get_mut(..)
             };
-            let upper = target.and_then(|target| target.get_mut(..rows * n)).unwrap_or(&mut []);
+            let Some(upper) = target.and_then(|target| target.get_mut(..rows * n)) else {
+                // Never; without room for the upper rows nothing is known.
+                self.floor.fill(f32::NEG_INFINITY);
+                return;
+            };
             let floor = self.floor.get_mut(rows..).unwrap_or(&mut []);
             arith.each_row(n, upper, n, floor, |_, row, floor| {
                 *floor = charge.settle(*floor, &arith.relax(row, -1.0, &lines));

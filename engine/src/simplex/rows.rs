@@ -4,7 +4,7 @@ use super::chain::{Chain, Live, own_rate};
 use super::distance::{Row as Reached, distance};
 use super::nearest::{Face, Nearest};
 use super::query::{Query, Scratch};
-use crate::bounds::{Arithmetic, Error, Product, Work};
+use crate::bounds::{Arithmetic, Error, Product, Work, move_down};
 use crate::model::{Activation, Layer, Model, Row};
 use crate::num::{ETA, Rounding, add_up, gamma, mul_up, ratio_down, sub_down, underflow};
 
@@ -254,9 +254,8 @@ impl Block<'_> {
 
     /// Moves row `from` to `to` with new numbers.
     fn keep(&mut self, from: usize, to: usize, width: usize, [value, off, slope]: [f32; 3]) {
-        let range = from * width..(from + 1) * width;
-        if to < from && range.end <= self.cur.len() {
-            self.cur.copy_within(range, to * width);
+        if to < from {
+            move_down(self.cur, from * width, to * width, width);
         }
         if let Some(index) = self.index.get(from).copied()
             && let Some(slot) = self.index.get_mut(to)
