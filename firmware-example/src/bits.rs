@@ -82,21 +82,33 @@ pub struct Line {
     pub hash: u64,
     /// For how many inputs the margins were certified; not asked of forward passes.
     pub certified: u32,
+    /// Counted multiply-adds.
+    pub macs: u64,
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { net, step, hash, certified } = self;
-        write!(f, "{} {} {hash:016x}", net.name, step.name())?;
-        if *step == Step::Forward {
-            return write!(f, " {} inputs", net.inputs);
+        let Line { net, step, hash, certified, macs } = self;
+        write!(f, "{} {} {hash:016x} inputs {}", net.name, step.name(), net.inputs)?;
+        if *step != Step::Forward {
+            write!(f, " certified {certified}")?;
         }
-        write!(f, " certified {certified} of {}", net.inputs)
+        write!(f, " macs {macs}")
     }
 }
 
 /// FNV-1a over bytes.
-struct Hash(u64);
+#[derive(Debug)]
+pub struct Hash(u64);
+
+/// What a step came to, beside its bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Whether the class is certified on the ball; not asked of forward passes.
+    pub certified: bool,
+    /// Counted multiply-adds.
+    pub macs: u64,
+}
 
 impl Hash {
     fn words(&mut self, words: impl IntoIterator<Item = u32>) {
@@ -117,12 +129,14 @@ impl Hash {
 pub fn line(net: &Net, step: Step, workspace: Workspace<'_>) -> Result<Line, Error> {
     let mut workspace = step.cut(net, workspace).ok_or(Error::Workspace)?;
     let mut hash = Hash(0xcbf2_9ce4_8422_2325);
-    let mut certified = 0;
+    let (mut certified, mut macs) = (0, 0);
     for index in 0..net.inputs {
         let sample = Sample::new(net, index, workspace.reborrow())?;
-        certified += u32::from(sample.run(step, workspace.reborrow(), &mut hash)?);
+        let outcome = sample.run(step, workspace.reborrow(), Some(&mut hash))?;
+        certified += u32::from(outcome.certified);
+        macs += outcome.macs;
     }
-    Ok(Line { net: *net, step, hash: hash.0, certified })
+    Ok(Line { net: *net, step, hash: hash.0, certified, macs })
 }
 
 /// An input, and the class that the network gives it.
@@ -147,7 +161,7 @@ impl Sample {
         random.next();
         sample.x.fill_with(|| random.next());
         let mut out = [0.0; MOST[1]];
-        let out = sample.outputs(workspace, &mut out).ok_or(Error::Workspace)?;
+        let (out, _) = sample.outputs(workspace, &mut out).ok_or(Error::Workspace)?;
         sample.class = argmax(out).ok_or(Error::Workspace)?;
         Ok(sample)
     }
@@ -156,33 +170,50 @@ impl Sample {
         self.x.get(..self.net.model.inputs()).unwrap_or(&[])
     }
 
-    /// The outputs.
-    fn outputs<'o>(&self, workspace: Workspace<'_>, out: &'o mut [f32]) -> Option<&'o [f32]> {
+    /// The outputs, and the multiply-adds that they took.
+    fn outputs<'o>(
+        &self,
+        workspace: Workspace<'_>,
+        out: &'o mut [f32],
+    ) -> Option<(&'o [f32], u64)> {
         let out = out.get_mut(..self.net.model.outputs())?;
-        forward(&Portable, &self.net.model, self.x(), workspace.floats, out)?;
-        Some(out)
+        let macs = forward(&Portable, &self.net.model, self.x(), workspace.floats, out)?;
+        Some((out, macs))
     }
 
-    /// Runs one step; gives whether it certifies the class, and the bits to `hash`.
-    fn run(&self, step: Step, workspace: Workspace<'_>, hash: &mut Hash) -> Result<bool, Error> {
+    /// Runs one step; the bits go to `hash`.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn run(
+        &self,
+        step: Step,
+        workspace: Workspace<'_>,
+        hash: Option<&mut Hash>,
+    ) -> Result<Outcome, Error> {
         let model = &self.net.model;
+        let mut out = [0.0; MOST[1]];
         match step {
             Step::Forward => {
-                let mut out = [0.0; MOST[1]];
-                hash.floats(self.outputs(workspace, &mut out).ok_or(Error::Workspace)?);
-                Ok(false)
+                let (out, macs) = self.outputs(workspace, &mut out).ok_or(Error::Workspace)?;
+                if let Some(hash) = hash {
+                    hash.floats(out);
+                }
+                Ok(Outcome { certified: false, macs })
             }
             Step::Ibp | Step::Crown => {
                 let region = Region::ball(self.x(), self.radius, Norm::Linf);
                 let spec = Spec::Margins { class: self.class };
-                let mut out = [0.0; MOST[1]];
                 let out = out.get_mut(..spec.count(model.outputs())).ok_or(Error::Workspace)?;
                 let (arith, options) = (&mut Portable, step.options());
                 let bounds = lower_bounds(arith, model, &region, &spec, &options, workspace, out)?;
-                for floats in [&*out, bounds.lo, bounds.hi] {
-                    hash.floats(floats);
+                if let Some(hash) = hash {
+                    for floats in [&*out, bounds.lo, bounds.hi] {
+                        hash.floats(floats);
+                    }
                 }
-                Ok(verdict(out) == Verdict::Certified)
+                let certified = verdict(out) == Verdict::Certified;
+                Ok(Outcome { certified, macs: bounds.work.macs() })
             }
             Step::Simplex => {
                 let query = Query {
@@ -193,12 +224,15 @@ impl Sample {
                 let nearest = nearest.get_mut(..model.inputs()).ok_or(Error::Workspace)?;
                 let found: Simplex<2> =
                     simplex::simplex(&mut Portable, model, &query, workspace, nearest)?;
-                hash.floats(nearest);
-                hash.floats(&[found.value, found.radius()]);
-                for face in found.facets.as_slice().iter().chain(found.decisions.as_slice()) {
-                    hash.words([face.layer as u32, face.row as u32, face.distance.to_bits()]);
+                if let Some(hash) = hash {
+                    hash.floats(nearest);
+                    hash.floats(&[found.value, found.radius()]);
+                    for face in found.facets.as_slice().iter().chain(found.decisions.as_slice()) {
+                        hash.words([face.layer as u32, face.row as u32, face.distance.to_bits()]);
+                    }
                 }
-                Ok(f64::from(found.radius()) > self.radius)
+                let certified = f64::from(found.radius()) > self.radius;
+                Ok(Outcome { certified, macs: found.work.macs() })
             }
         }
     }

@@ -4,4 +4,6 @@
 pub mod bits;
 pub mod digest;
 pub mod machine;
+pub mod memory;
 pub mod nets;
+pub mod whole;

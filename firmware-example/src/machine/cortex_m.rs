@@ -1,5 +1,8 @@
 //! Cortex-M: SysTick counts.
 
+// SysTick is taken without asking: no program has another use for it.
+#![allow(unsafe_code)]
+
 pub use cortex_m_rt::entry;
 
 use cortex_m::peripheral::SYST;
@@ -29,11 +32,13 @@ impl Counter {
     /// How many instructions `f` takes; `None` if SysTick cannot count that far.
     pub fn count(&mut self, f: impl FnOnce()) -> Option<u64> {
         self.0.clear_current();
+        // It begins anew with the next tick, and says so; asking makes it forget that.
+        while SYST::get_current() == 0 {}
+        self.0.has_wrapped();
         let before = SYST::get_current();
         f();
-        let after = SYST::get_current();
-        let ticks = before.wrapping_sub(after) & TOP;
-        (!self.0.has_wrapped() || before == 0).then_some(u64::from(ticks) * HALVES / 2)
+        let ticks = before.saturating_sub(SYST::get_current());
+        (!self.0.has_wrapped()).then_some(u64::from(ticks) * HALVES / 2)
     }
 }
 

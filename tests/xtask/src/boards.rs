@@ -7,15 +7,18 @@ pub struct Target {
     pub triple: &'static str,
     /// The kind of core.
     pub core: &'static str,
+    /// Its name among the figures.
+    pub key: &'static str,
 }
 
 /// No FPU: f32 in software.
-pub const M0: Target = Target { triple: "thumbv6m-none-eabi", core: "Cortex-M0" };
+pub const M0: Target = Target { triple: "thumbv6m-none-eabi", core: "Cortex-M0", key: "cortex-m0" };
 /// An FPU for f32; the M7 runs the same programs.
-pub const M4F: Target = Target { triple: "thumbv7em-none-eabihf", core: "Cortex-M4F" };
+pub const M4F: Target =
+    Target { triple: "thumbv7em-none-eabihf", core: "Cortex-M4F", key: "cortex-m4f" };
 /// An FPU for f32, of another family.
 pub const RISCV: Target =
-    Target { triple: "riscv32imafc-unknown-none-elf", core: "RISC-V RV32IMAFC" };
+    Target { triple: "riscv32imafc-unknown-none-elf", core: "RISC-V RV32IMAFC", key: "riscv" };
 
 /// All of them.
 pub const TARGETS: [&Target; 3] = [&M0, &M4F, &RISCV];
@@ -34,13 +37,20 @@ pub struct Board {
     pub left_out: &'static [&'static str],
 }
 
+impl Target {
+    /// The board on which its figures are taken.
+    pub fn board(&self) -> Option<&'static Board> {
+        BOARDS.iter().find(|board| board.target == self)
+    }
+}
+
 /// The emulator of Cortex-M boards.
 pub const QEMU_ARM: &str = "qemu-system-arm";
 /// The emulator of RISC-V boards.
 pub const QEMU_RISCV: &str = "qemu-system-riscv32";
 
 /// The boards. Their memory maps are in `firmware-example/memory`.
-pub const BOARDS: [Board; 4] = [
+pub static BOARDS: [Board; 4] = [
     Board {
         core: "Cortex-M0",
         target: &M0,

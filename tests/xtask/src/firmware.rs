@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use crate::boards::{BOARDS, Board, M4F, TARGETS, Target};
 use crate::context::Context;
+use crate::elf;
+use crate::figures::{self, Figures};
 use crate::mcu::{self, Toolchain};
+use crate::measure::{self, PROFILES, SIZED};
 use crate::process::run;
 use crate::qemu;
 use crate::report::{Outcome, Report};
@@ -14,22 +17,23 @@ const MANIFEST: &str = "firmware-example/Cargo.toml";
 
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
-    let mut install = true;
+    let (mut install, mut bless) = (true, false);
     for argument in arguments {
         match argument.as_str() {
             "--no-install" => install = false,
+            "--bless" => bless = true,
             other => return Err(format!("firmware: no option {other:?}")),
         }
     }
     let ready = Ready::make(context, &setup::FIRMWARE, install);
     println!("set up: {}", ready.line());
     let mut report = Report::default();
-    steps(context, &ready, &mut report);
+    steps(context, &ready, &mut report, bless);
     Ok(report.close(context.ci))
 }
 
 /// Its steps, for `cargo xtask test` too.
-pub fn steps(context: &Context, ready: &Ready, report: &mut Report) {
+pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool) {
     report.step(&format!("engine on {}", M4F.core), || {
         on_toolchain(context, ready, &M4F, |toolchain| {
             build(context, toolchain, "Cargo.toml", &["--release", "--package", "certus-engine"])
@@ -38,10 +42,19 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report) {
     for target in TARGETS {
         report.step(&format!("programs for {}", target.core), || {
             on_toolchain(context, ready, target, |toolchain| {
+                let mut small = vec!["--profile", "small"];
+                small.extend(SIZED.iter().flat_map(|program| ["--bin", program]));
+                build(context, toolchain, MANIFEST, &small)?;
                 build(context, toolchain, MANIFEST, &["--release"])
             })
         });
+        report.step(&format!("no panic, heap or formatting for {}", target.core), || {
+            on_toolchain(context, ready, target, |toolchain| nothing_forbidden(context, toolchain))
+        });
     }
+    report.step("a planted panic is found", || {
+        on_toolchain(context, ready, &M4F, |toolchain| planted(context, toolchain))
+    });
     for board in &BOARDS {
         // The host's tests compare themselves with the same files.
         for (program, golden) in
@@ -53,7 +66,54 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report) {
                 })
             });
         }
+        report.step(&format!("whole on {} in QEMU", board.core), || {
+            on_board(context, ready, board, "whole", |program| qemu::run(board, &[], &program))
+        });
     }
+    report.step("figures", || figures(context, ready, bless));
+}
+
+/// That programs hold nothing which the engine does without.
+fn nothing_forbidden(context: &Context, toolchain: &Toolchain) -> Result<String, String> {
+    for (profile, _) in PROFILES {
+        for program in SIZED {
+            let found = elf::forbidden(&toolchain.programs(context, profile).join(program))?;
+            if !found.is_empty() {
+                return Err(format!("{program}, {profile}: {}", found.join(", ")));
+            }
+        }
+    }
+    Ok(format!("{} in {} profiles", SIZED.join(" and "), PROFILES.len()))
+}
+
+/// That the check bites: a program with an index out of bounds does not pass it.
+fn planted(context: &Context, toolchain: &Toolchain) -> Result<String, String> {
+    let arguments = ["--release", "--features", "planted", "--bin", "planted"];
+    build(context, toolchain, MANIFEST, &arguments)?;
+    let found = elf::forbidden(&toolchain.programs(context, "release").join("planted"))?;
+    let panic = found.into_iter().find(|name| name.contains("panic_bounds_check"));
+    panic.ok_or_else(|| "the check for panics finds none".to_owned())
+}
+
+/// The figures of all targets, against the golden file.
+fn figures(context: &Context, ready: &Ready, bless: bool) -> Outcome {
+    let mut figures = Figures::default();
+    let mut compiler = String::new();
+    for target in TARGETS {
+        let Some(board) = target.board() else { continue };
+        if let Err(reason) = ready.has(target.triple).and(ready.has(board.emulator)) {
+            return Outcome::Skipped(reason);
+        }
+        let Some(toolchain) = mcu::find(context, target) else {
+            return Outcome::Failed(format!("{}: gone", target.triple));
+        };
+        compiler = toolchain.describe();
+        if let Err(reason) = measure::take(context, &toolchain, board, &mut figures) {
+            return Outcome::Failed(reason);
+        }
+    }
+    measure::print(&figures, &TARGETS);
+    figures::check(context, &compiler, &figures, bless).into()
 }
 
 /// What needs a target.

@@ -38,7 +38,7 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
 
     report.step("engine: its dependencies", || engine_rules::dependencies(context));
     report.step("engine: no std, no heap, no unsafe", || engine_rules::sources(context));
-    firmware::steps(context, &ready, &mut report);
+    firmware::steps(context, &ready, &mut report, false);
     let strict = context.ci;
     Ok(report.close(strict))
 }
