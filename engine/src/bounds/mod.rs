@@ -20,7 +20,7 @@ mod workspace;
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
 pub use forward::{argmax, forward, forward_enclosed};
 pub use propagate::{Bounds, Given, dense_macs, lower_bounds, lower_bounds_given};
-pub(crate) use state::{at, disturbance, move_down, part};
+pub(crate) use state::{Disturbance, at, move_down, part};
 pub(crate) use workspace::Arena;
 pub use workspace::{Size, StaticWorkspace, Workspace};
 

@@ -170,7 +170,7 @@ impl<'w> State<'w> {
     /// meets the inputs' *deviation*, `gamma(depth) * |W_i| rad'`; the error of `zc_i`; the rounding
     /// of coefficient times slope, `U*max|z_i - zc_i|`, unless the slope is 0 or 1; what separates
     /// the stored layer from the original one; and under deployed semantics the forward pass's own
-    /// rounding ([`disturbance`]).
+    /// rounding ([`Disturbance`]).
     pub(super) fn choose_lines<A: Arithmetic>(
         &mut self,
         arith: &A,
@@ -196,6 +196,7 @@ impl<'w> State<'w> {
             };
             (!lines.is_dead()).then_some((lines, l, h))
         };
+        let disturbance = Disturbance::new(options.semantics, layer);
         // Lines of curved activations cost much and seldom share slopes: they are found once.
         let curved = |i: usize| layer.activation_of(i).leak().is_none();
         let mut count = 0;
@@ -238,7 +239,7 @@ impl<'w> State<'w> {
                 let off = way(sub_up(h, centre), sub_up(centre, l));
                 let z = way(-l, h);
                 largest = way(largest, way(way(off, z), r));
-                let mut budget = add_up(error, disturbance(options.semantics, layer, mass));
+                let mut budget = add_up(error, disturbance.of(mass));
                 if !line.is_exact() {
                     budget = add_up(budget, mul_up(U, mul_up(1.000_001, off)));
                 }
@@ -275,18 +276,39 @@ impl<'w> State<'w> {
     }
 }
 
-/// What separates a neuron's computed or original pre-activation from `W x + b` with the stored
+/// What separates a layer's computed or original pre-activations from `W x + b` with the stored
 /// weights: `weight_error*mass + bias_error`, and under deployed semantics
-/// `gamma(n + 2)*mass + (n + 2)*ETA`, n the layer's inputs, for any order of its sum.
-pub(crate) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) -> f32 {
-    let mut d = if layer.weight_error == 0.0 && layer.bias_error == 0.0 {
-        0.0
-    } else {
-        add_up(mul_up(layer.weight_error, mass), layer.bias_error)
-    };
-    if semantics == Semantics::Deployed {
-        let rounding = mul_up(gamma(layer.cols as u32 + 2), mass);
-        d = add_up(d, add_up(rounding, underflow(layer.cols)));
+/// `gamma(n + 2)*mass + (n + 2)*ETA`, n the layer's inputs, for any order of its sums.
+#[derive(Clone, Copy)]
+pub(crate) struct Disturbance {
+    weight_error: f32,
+    bias_error: f32,
+    /// Of the forward pass: relative to the mass, and of underflow.
+    rounding: Option<(f32, f32)>,
+}
+
+impl Disturbance {
+    /// That of a layer: computed once, used for all of its neurons.
+    pub(crate) fn new(semantics: Semantics, layer: &Layer<'_>) -> Self {
+        let deployed = semantics == Semantics::Deployed;
+        Self {
+            weight_error: layer.weight_error,
+            bias_error: layer.bias_error,
+            rounding: deployed.then(|| (gamma(layer.cols as u32 + 2), underflow(layer.cols))),
+        }
     }
-    d
+
+    /// That of a neuron of this mass.
+    #[inline]
+    pub(crate) fn of(&self, mass: f32) -> f32 {
+        let mut d = if self.weight_error == 0.0 && self.bias_error == 0.0 {
+            0.0
+        } else {
+            add_up(mul_up(self.weight_error, mass), self.bias_error)
+        };
+        if let Some((gamma, under)) = self.rounding {
+            d = add_up(d, add_up(mul_up(gamma, mass), under));
+        }
+        d
+    }
 }
