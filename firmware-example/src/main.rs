@@ -1,4 +1,4 @@
-//! The engine linked into a program for a Cortex-M4F. It does nothing with it yet.
+//! The engine linked into a program for a microcontroller. It does nothing with it yet.
 #![no_std]
 #![no_main]
 
@@ -6,15 +6,15 @@ use core::hint::black_box;
 use core::panic::PanicInfo;
 
 use certus_engine::model::Activation;
-use cortex_m_rt::entry;
+use certus_firmware::machine::{entry, exit};
 
 #[entry]
 fn main() -> ! {
     black_box(Activation::Relu);
-    loop {}
+    exit(true)
 }
 
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
-    loop {}
+    exit(false)
 }

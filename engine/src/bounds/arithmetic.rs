@@ -4,11 +4,11 @@
 //! backend must promise is only how often a term may be rounded; every rounding budget is derived
 //! from that (`soundness.md` 2, 3).
 
-use crate::model::{Layer, Row};
+use crate::model::{Layer, Row, Weights};
 #[cfg(doc)]
 use crate::num::NEGLIGIBLE;
 use crate::num::Rounding;
-use crate::num::sums::{self, FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways};
+use crate::num::sums::{self, Element, FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways};
 
 /// `out[r][c] (+)= sum_i a[r][i] * W[inner[i]][columns[c]]`.
 #[derive(Clone, Copy, Debug)]
@@ -128,12 +128,18 @@ const LANES: usize = 4;
 /// Rows of W that the portable product adds before it touches the result.
 const TILE: usize = 8;
 
+/// Calls `f`, never inlined: conversions from f16 take registers that f32 rows then need not save.
+#[inline(never)]
+fn apart<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 /// Calls one of the generic sums for the row's element type.
 macro_rules! by_element {
     ($row:expr, $w:ident => $call:expr) => {
         match $row {
             Row::F32($w) => $call,
-            Row::F16($w) => $call,
+            Row::F16($w) => apart(|| $call),
         }
     };
 }
@@ -158,6 +164,8 @@ impl Arithmetic for Portable {
         }
     }
 
+    // A forward pass is nothing else: the call would be a tenth of it.
+    #[inline(always)]
     fn dot(&self, row: Row<'_>, x: &[f32]) -> f32 {
         by_element!(row, w => sums::dot::<LANES, _>(w, x))
     }
@@ -187,47 +195,120 @@ impl Arithmetic for Portable {
         if !p.accumulate {
             out.iter_mut().take(p.rows * width).for_each(|x| *x = 0.0);
         }
-        if width == 0 || p.stride == 0 {
-            return;
+        match p.weights.weights {
+            Weights::F32(w) => tiles(w, p, width, out),
+            Weights::F16(w) => apart(|| tiles(w, p, width, out)),
         }
-        for (out, a) in out.chunks_exact_mut(width).zip(p.a.chunks(p.stride)).take(p.rows) {
-            for (live, a) in p.range().chunks(TILE).zip(a.chunks(TILE)) {
-                tile(&p.weights, live, a, p.columns, out);
+    }
+}
+
+/// The product's rows, [`TILE`] rows of W at a time.
+fn tiles<T: Element>(weights: &[T], p: &Product<'_>, width: usize, out: &mut [f32]) {
+    for r in 0..p.rows {
+        // By hand: `chunks` panics at 0.
+        let out = out.get_mut(r * width..).and_then(|rest| rest.get_mut(..width));
+        let (Some(out), Some(a)) = (out, p.a.get(r * p.stride..)) else { return };
+        for (live, a) in p.range().chunks(TILE).zip(a.chunks(TILE)) {
+            // A relaxed row is often 0 on many neurons.
+            if a.iter().zip(live).any(|(a, _)| *a != 0.0)
+                && tile(weights, p.weights.cols, live, a, p.columns, out).is_none()
+            {
+                // No such row or column: nothing is known, and nothing may be proved.
+                out.fill(f32::NAN);
             }
         }
     }
 }
 
-/// Adds up to [`TILE`] weighted rows of W to `out`.
-fn tile(weights: &Layer<'_>, live: &[u32], a: &[f32], columns: Option<&[u32]>, out: &mut [f32]) {
-    let mut rows = [Row::F32(&[]); TILE];
-    let mut factors = [0.0f32; TILE];
-    let mut used = false;
-    for ((row, factor), (i, a)) in rows.iter_mut().zip(&mut factors).zip(live.iter().zip(a)) {
-        (*row, *factor) = (weights.row(*i as usize), *a);
-        used |= *a != 0.0;
+/// Adds up to [`TILE`] weighted rows of W to `out`; `None` where W lacks a row or a column.
+///
+/// One loop for all eight: rows that are missing are the first once more, times 0. Of one length, so
+/// that a column is looked up once: on a Cortex-M4F 50 instructions for its eight products, 2.6 times
+/// fewer than with a look-up for each.
+fn tile<T: Element>(
+    weights: &[T],
+    cols: usize,
+    live: &[u32],
+    a: &[f32],
+    columns: Option<&[u32]>,
+    out: &mut [f32],
+) -> Option<()> {
+    let row = |i: u32| weights.get(i as usize * cols..)?.get(..cols);
+    let first = row(*live.first()?)?;
+    let (mut rows, mut factors) = ([first; TILE], [0.0f32; TILE]);
+    for ((slot, factor), (i, a)) in rows.iter_mut().zip(&mut factors).zip(live.iter().zip(a)) {
+        (*slot, *factor) = (row(*i)?, *a);
     }
-    // A relaxed row is often 0 on many neurons.
-    if !used {
-        return;
-    }
+    // A negative weight times 0 is -0; the sum of products that are missing is +0.
+    let none = if live.len() < TILE { 0.0 } else { -0.0 };
     let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
     let [f0, f1, f2, f3, f4, f5, f6, f7] = factors;
+    let sum = |w: [T; TILE]| {
+        let [w0, w1, w2, w3, w4, w5, w6, w7] = w.map(T::value);
+        let low = (f0 * w0 + f1 * w1) + (f2 * w2 + f3 * w3);
+        let high = (f4 * w4 + f5 * w5) + (f6 * w6 + f7 * w7);
+        low + high + none
+    };
     let at = |j: usize| {
-        let low = (f0 * r0.get(j) + f1 * r1.get(j)) + (f2 * r2.get(j) + f3 * r3.get(j));
-        let high = (f4 * r4.get(j) + f5 * r5.get(j)) + (f6 * r6.get(j) + f7 * r7.get(j));
-        low + high
+        let w = |row: &[T]| row.get(j).copied();
+        Some(sum([w(r0)?, w(r1)?, w(r2)?, w(r3)?, w(r4)?, w(r5)?, w(r6)?, w(r7)?]))
     };
     match columns {
         Some(columns) => {
             for (out, j) in out.iter_mut().zip(columns) {
-                *out += at(*j as usize);
+                *out += at(*j as usize)?;
             }
         }
         None => {
             for (j, out) in out.iter_mut().enumerate() {
-                *out += at(j);
+                *out += at(j)?;
             }
         }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Activation;
+
+    /// `[1 1] W` for rows and columns of a 2 by 3 matrix.
+    fn product(live: &[u32], columns: &[u32]) -> [f32; 2] {
+        let weights = Layer {
+            rows: 2,
+            cols: 3,
+            activation: Activation::Identity,
+            through: 0,
+            weights: Weights::F32(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            bias: &[0.0; 2],
+            weight_error: 0.0,
+            bias_error: 0.0,
+        };
+        let columns = Some(columns);
+        let (a, inner) = (&[1.0, 1.0], 2);
+        let product = Product {
+            layer: 0,
+            weights,
+            live,
+            from: 0,
+            inner,
+            columns,
+            a,
+            stride: 2,
+            rows: 1,
+            accumulate: false,
+        };
+        let mut out = [9.0; 2];
+        Portable.product(&product, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_row_or_a_column_that_is_missing_leaves_no_number() {
+        assert_eq!(product(&[0, 1], &[2, 0]), [9.0, 5.0]);
+        assert_eq!(product(&[1, 1], &[1, 1]), [10.0, 10.0]);
+        assert!(product(&[0, 2], &[2, 0]).iter().all(|x| x.is_nan()));
+        assert!(product(&[0, 1], &[0, 3]).iter().all(|x| x.is_nan()));
     }
 }

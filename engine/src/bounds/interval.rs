@@ -1,7 +1,7 @@
 //! The interval step: pre-activation ends of one layer from what its inputs may be.
 
 use super::arithmetic::Arithmetic;
-use super::state::disturbance;
+use super::budget::Disturbance;
 use super::{Error, Semantics};
 use crate::model::Layer;
 use crate::num::{ETA, MAGNITUDE_LIMIT, Rounding, U, add_up, mul_up, sub_down};
@@ -55,7 +55,7 @@ impl Masses<'_> {
 /// Writes ends and masses of layer `k`.
 ///
 /// `lo_i <= W_i x + b_i <= hi_i` for all x that feed the layer, widened by the layer's
-/// [`disturbance`]: the centre minus or plus the reach, each with its rounding (`soundness.md` 5).
+/// [`Disturbance`]: the centre minus or plus the reach, each with its rounding (`soundness.md` 5).
 /// Gives the sum of the inputs' magnitudes and the multiply-adds done.
 ///
 /// # Errors
@@ -72,6 +72,7 @@ pub(super) fn step<A: Arithmetic>(
     let n = layer.cols;
     let Feed { region, mid, rad } = feed;
     let rounding = Rounding::new(arith.row_depth(n), n);
+    let disturbance = Disturbance::new(semantics, layer);
     let mut total = 0.0f32;
     for (m, r) in mid.iter().zip(rad) {
         total = add_up(total, add_up(m.abs(), *r));
@@ -96,7 +97,7 @@ pub(super) fn step<A: Arithmetic>(
             Some(Region::Ball(_)) if reach.below < sums.radius => reach.below,
             _ => sums.radius,
         };
-        let off = add_up(error, disturbance(semantics, layer, mass));
+        let off = add_up(error, disturbance.of(mass));
         *lo = sub_down(sub_down(centre, reach.below), off);
         let hi = -sub_down(sub_down(-centre, reach.above), off);
         for (slot, value) in known.iter_mut().zip([mass, spread, centre, error, hi]) {

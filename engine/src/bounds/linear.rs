@@ -11,8 +11,9 @@
 //! are chosen for no neuron in particular, and so the bounds are looser than a walk's.
 
 use super::arithmetic::Arithmetic;
+use super::budget::Disturbance;
 use super::interval::{Mass, Masses};
-use super::state::{State, disturbance, part, part_mut, put};
+use super::state::{State, part, part_mut, put};
 use super::walk::Block;
 use super::workspace::Arena;
 use super::{Options, Semantics, Work};
@@ -173,6 +174,7 @@ impl<'w> Linear<'w> {
         let (lo, hi) = state.interval(0, layer.rows);
         self.choose(layer, options, true, lo, hi);
         (self.same, self.exact) = (true, true);
+        let disturbance = Disturbance::new(options.semantics, layer);
         let chosen = self.chosen.get(..self.count).unwrap_or(&[]);
         for (row, i) in self.pre.chunks_exact_mut(stride(self.inputs)).zip(chosen) {
             let (lower, negated, tail) = split(row, self.inputs);
@@ -180,7 +182,7 @@ impl<'w> Linear<'w> {
             for (n, l) in negated.iter_mut().zip(&*lower) {
                 *n = -*l;
             }
-            let off = -constant(layer, options.semantics, masses, *i).error;
+            let off = -constant(&disturbance, masses, *i).error;
             write(tail, [off, off, f32::INFINITY]);
         }
     }
@@ -204,6 +206,7 @@ impl<'w> Linear<'w> {
         self.choose(layer, options, carry, lo, hi);
         self.same = self.columns.wide() == 0;
         let capacity = block.cur.len().checked_div(self.columns.live).unwrap_or(self.count).max(1);
+        let disturbance = Disturbance::new(options.semantics, layer);
         let mut done = 0;
         while done < self.count {
             let take = capacity.min(self.count - done);
@@ -217,7 +220,7 @@ impl<'w> Linear<'w> {
             let found = part_mut(self.found, done, take);
             self.columns.bound(arith, input, block.cur, true, pre, found, |r| {
                 let i = chosen.get(r).copied().unwrap_or(u32::MAX);
-                constant(layer, options.semantics, masses, i)
+                constant(&disturbance, masses, i)
             });
             done += take;
         }
@@ -456,7 +459,7 @@ fn split(row: &mut [f32], inputs: usize) -> (&mut [f32], &mut [f32], &mut [f32])
 }
 
 /// What a neuron's row starts from.
-fn constant(layer: &Layer<'_>, semantics: Semantics, masses: &Masses<'_>, i: u32) -> Constant {
+fn constant(disturbance: &Disturbance, masses: &Masses<'_>, i: u32) -> Constant {
     let Mass { mass, centre, error, .. } = masses.of(i as usize);
-    Constant { centre, error: add_up(error, disturbance(semantics, layer, mass)) }
+    Constant { centre, error: add_up(error, disturbance.of(mass)) }
 }

@@ -7,6 +7,7 @@
 //! (`walk.rs`). All memory is a [`Workspace`] of the caller.
 
 mod arithmetic;
+mod budget;
 mod choice;
 mod early;
 mod forward;
@@ -22,12 +23,13 @@ mod walk;
 mod workspace;
 
 pub use arithmetic::{Arithmetic, OverBox, Portable, Product};
+pub(crate) use budget::Disturbance;
 pub use forward::{argmax, forward, forward_enclosed};
 pub(crate) use most::{add, mul, weights};
 pub use most::{forward_macs, most_macs};
 pub use own::{OwnSlopes, lower_bounds_own};
 pub use propagate::{Bounds, Given, dense_macs, lower_bounds, lower_bounds_given};
-pub(crate) use state::{at, disturbance, move_down, part};
+pub(crate) use state::{at, move_down, part};
 pub(crate) use workspace::Arena;
 pub use workspace::{Size, StaticWorkspace, Workspace};
 

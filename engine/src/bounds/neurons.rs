@@ -1,9 +1,10 @@
 //! Back-substitution of the neurons of a layer that the interval step left unstable.
 
 use super::arithmetic::Arithmetic;
+use super::budget::Disturbance;
 use super::interval::{Mass, Masses};
 use super::propagate::Scratch;
-use super::state::{State, disturbance};
+use super::state::State;
 use super::walk::{Block, Sides};
 use super::{Error, Options, Work};
 use crate::model::{Layer, Model};
@@ -93,6 +94,7 @@ impl Task<'_> {
         block.rows = chosen.len();
         block.width = live.len();
         block.sides = if self.parallel { Sides::Same } else { Sides::Joined };
+        let disturbance = Disturbance::new(self.options.semantics, &self.layer);
         let (lower, upper) =
             block.floor.split_at_mut_checked(chosen.len()).ok_or(Error::Workspace)?;
         if upper.len() < chosen.len() || block.cur.len() < chosen.len() * live.len() {
@@ -101,7 +103,7 @@ impl Task<'_> {
         for ((i, lower), upper) in chosen.iter().zip(lower).zip(upper) {
             let i = *i as usize;
             let Mass { mass, centre, error, .. } = masses.of(i);
-            let off = add_up(error, disturbance(self.options.semantics, &self.layer, mass));
+            let off = add_up(error, disturbance.of(mass));
             *lower = sub_down(centre, off);
             *upper = sub_down(-centre, off);
         }

@@ -1,10 +1,11 @@
 //! Rows that each have slopes of their own.
 
 use super::arithmetic::Arithmetic;
+use super::budget::{Disturbance, Entry, Share};
 use super::interval::Masses;
 use super::propagate::{Call, Given, Scratch, carve, dense_macs, scatter};
 use super::rows::start;
-use super::state::{Entry, Share, State, part, part_mut, put};
+use super::state::{State, part, part_mut, put};
 use super::workspace::{Arena, Workspace};
 use super::{Error, Method, Options, Semantics, Size, Work};
 use crate::model::{Layer, Model};
@@ -169,6 +170,7 @@ impl Walk<'_, '_> {
         let total = self.totals.get(j).copied().unwrap_or(f32::INFINITY);
         let share = Share::new(arith, live.len(), state.shared(j), total);
         let masses = Masses(part_mut(self.masses, Masses::EACH * from, Masses::EACH * layer.rows));
+        let disturbance = Disturbance::new(call.options.semantics, layer);
         let (lo, hi) = state.ends(j, layer.rows);
         let neurons = of * call.model.neurons() + from;
         let (lower, upper) =
@@ -196,7 +198,14 @@ impl Walk<'_, '_> {
             }
             let line = relax::relax_with(activation, *lo, *hi, *lower, *upper);
             let mass = masses.of(i);
-            let entry = Entry::new(call.options.semantics, layer, i, line, (*lo, *hi), mass);
+            let entry = Entry::new(
+                call.options.semantics,
+                layer,
+                i,
+                line,
+                (*lo, *hi),
+                (mass, &disturbance),
+            );
             put(slope_lo, slot, line.slope_lo);
             put(slope_up, slot, line.slope_up);
             put(gain_lo, slot, entry.gain_lo);

@@ -1,15 +1,13 @@
 //! What the forward walk knows of each layer: intervals, and the lines of its live neurons.
 
 use super::Options;
-use super::Semantics;
 use super::arithmetic::Arithmetic;
-use super::interval::{Mass, Masses};
+use super::budget::{Disturbance, Entry, Share};
+use super::interval::Masses;
 use super::workspace::Arena;
-use crate::model::{Activation, Layer, Model};
+use crate::model::{Layer, Model};
 use crate::num::sums::Lines;
-use crate::num::{
-    ETA, NEGLIGIBLE, U, add_up, better_lower, gamma, mul_up, sub_down, sub_up, underflow,
-};
+use crate::num::{NEGLIGIBLE, add_up, better_lower, mul_up, underflow};
 use crate::relax;
 
 /// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
@@ -44,12 +42,14 @@ pub(super) fn part_mut<T>(slice: &mut [T], from: usize, len: usize) -> &mut [T] 
     slice.get_mut(from..).and_then(|tail| tail.get_mut(..len)).unwrap_or(&mut [])
 }
 
-/// Moves `len` entries from `from` down to `to`; nothing where the two overlap or do not exist.
-pub(crate) fn move_down(slice: &mut [f32], from: usize, to: usize, len: usize) {
-    if let Some((low, high)) = slice.split_at_mut_checked(from)
-        && let Some(low) = low.get_mut(to..).and_then(|tail| tail.get_mut(..len))
+/// Copies `len` entries from `from` on to `to`, where they end before `from`; nothing if they do not
+/// exist. What `copy_within` does, without its panic.
+pub(crate) fn move_down<T: Copy>(slice: &mut [T], from: usize, to: usize, len: usize) {
+    if let Some((head, tail)) = slice.split_at_mut_checked(from)
+        && let Some(source) = tail.get(..len)
+        && let Some(target) = head.get_mut(to..).and_then(|rest| rest.get_mut(..len))
     {
-        low.iter_mut().zip(high).for_each(|(to, from)| *to = *from);
+        target.copy_from_slice(source);
     }
 }
 
@@ -168,7 +168,7 @@ impl<'w> State<'w> {
     /// meets the inputs' *deviation*, `gamma(depth) * |W_i| rad'`; the error of `zc_i`; the rounding
     /// of coefficient times slope, `U*max|z_i - zc_i|`, unless the slope is 0 or 1; what separates
     /// the stored layer from the original one; and under deployed semantics the forward pass's own
-    /// rounding ([`disturbance`]).
+    /// rounding ([`Disturbance`]).
     pub(super) fn choose_lines<A: Arithmetic>(
         &mut self,
         arith: &A,
@@ -194,6 +194,7 @@ impl<'w> State<'w> {
             };
             (!lines.is_dead()).then_some((lines, l, h))
         };
+        let disturbance = Disturbance::new(options.semantics, layer);
         // Lines of curved activations cost much and seldom share slopes: they are found once.
         let curved = |i: usize| layer.activation_of(i).leak().is_none();
         let mut count = 0;
@@ -208,7 +209,14 @@ impl<'w> State<'w> {
                 let found = lines(i).filter(|(r, ..)| curved || r.is_shared() == pass);
                 let Some((line, l, h)) = found else { continue };
                 let slot = from + count;
-                let entry = Entry::new(options.semantics, layer, i, line, (l, h), masses.of(i));
+                let entry = Entry::new(
+                    options.semantics,
+                    layer,
+                    i,
+                    line,
+                    (l, h),
+                    (masses.of(i), &disturbance),
+                );
                 put(self.live, slot, i as u32);
                 put(self.slope_lo, slot, line.slope_lo);
                 put(self.slope_up, slot, line.slope_up);
@@ -240,97 +248,4 @@ impl<'w> State<'w> {
         let dropped = mul_up(NEGLIGIBLE, mul_up(4.0 * count as f32, largest));
         put(self.under, k, add_up(under, dropped));
     }
-}
-
-/// One live neuron's part of the arrays.
-pub(super) struct Entry {
-    pub gain_lo: f32,
-    pub gain_up: f32,
-    /// The budget but for the product's [`Share`].
-    pub budget: f32,
-    mid: f32,
-    rad: f32,
-    /// The largest magnitude that an error of a coefficient may meet.
-    largest: f32,
-}
-
-impl Entry {
-    /// For neuron `i` of `layer` with these lines over `[l, h]`.
-    pub(super) fn new(
-        semantics: Semantics,
-        layer: &Layer<'_>,
-        i: usize,
-        line: relax::Relaxation,
-        (l, h): (f32, f32),
-        mass: Mass,
-    ) -> Self {
-        let activation = layer.activation_of(i);
-        let rounds = matches!(activation, Activation::LeakyRelu(_));
-        let Mass { mass, centre, error, .. } = mass;
-        let (below, above) = relax::range(activation, l, h);
-        let (mid, rad) = crate::region::middle(below, above);
-        let (mut gain_lo, mut gain_up) = line.gains(centre, mid);
-        let deployed = semantics == Semantics::Deployed;
-        if deployed && rounds {
-            // Where the forward pass's leaky product underflows it is off by up to ETA, however
-            // small the slope.
-            gain_lo = sub_down(gain_lo, 4.0 * ETA);
-            gain_up = add_up(gain_up, 4.0 * ETA);
-        }
-        if deployed && activation.leak().is_none() {
-            let off = relax::apply_error(activation, l, h);
-            gain_lo = sub_down(gain_lo, off);
-            gain_up = add_up(gain_up, off);
-        }
-        let way = |a: f32, b: f32| if a > b { a } else { b };
-        let off = way(sub_up(h, centre), sub_up(centre, l));
-        let z = way(-l, h);
-        let mut budget = add_up(error, disturbance(semantics, layer, mass));
-        if !line.is_exact() {
-            budget = add_up(budget, mul_up(U, mul_up(1.000_001, off)));
-        }
-        if deployed && rounds {
-            // The leaky product of the forward pass rounds once.
-            budget = add_up(budget, mul_up(U, mul_up(1.000_001, z)));
-        }
-        Self { gain_lo, gain_up, budget, mid, rad, largest: way(way(off, z), rad) }
-    }
-}
-
-/// What a step's product adds to the budget of each live neuron of its layer.
-pub(super) struct Share {
-    gamma: f32,
-    dropped: f32,
-}
-
-impl Share {
-    /// For a layer of `count` live neurons, `shared` of them first; `total`: the sum of the
-    /// magnitudes of its inputs.
-    pub(super) fn new<A: Arithmetic>(arith: &A, count: usize, shared: usize, total: f32) -> Self {
-        let split = arith.product_depth(shared) + arith.product_depth(count - shared);
-        let gamma = gamma(split.max(arith.product_depth(count)));
-        // Weights that the product may drop, times the inputs' deviations.
-        Self { gamma, dropped: mul_up(NEGLIGIBLE, total) }
-    }
-
-    /// The budget with the product's rounding, which meets the inputs' deviation only.
-    pub(super) fn add(&self, budget: f32, spread: f32) -> f32 {
-        add_up(budget, add_up(mul_up(self.gamma, spread), self.dropped))
-    }
-}
-
-/// What separates a neuron's computed or original pre-activation from `W x + b` with the stored
-/// weights: `weight_error*mass + bias_error`, and under deployed semantics
-/// `gamma(n + 2)*mass + (n + 2)*ETA`, n the layer's inputs, for any order of its sum.
-pub(crate) fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f32) -> f32 {
-    let mut d = if layer.weight_error == 0.0 && layer.bias_error == 0.0 {
-        0.0
-    } else {
-        add_up(mul_up(layer.weight_error, mass), layer.bias_error)
-    };
-    if semantics == Semantics::Deployed {
-        let rounding = mul_up(gamma(layer.cols as u32 + 2), mass);
-        d = add_up(d, add_up(rounding, underflow(layer.cols)));
-    }
-    d
 }

@@ -254,10 +254,18 @@ impl<'w> Block<'w> {
         // The upper rows of a joined block go behind the lower ones; those of `Same` are only
         // needed for their sums.
         if matches!(sides, Sides::Joined | Sides::Same) {
-            let (cur, behind) = self.cur.split_at_mut_checked(rows * n).unwrap_or_default();
-            let target = if sides == Sides::Joined { behind } else { &mut *self.next };
-            let upper = target.get_mut(..cur.len()).unwrap_or(&mut []);
-            upper.iter_mut().zip(cur).for_each(|(to, from)| *to = *from);
+            let Self { cur, next, .. } = self;
+            let upper = cur.split_at_mut_checked(rows * n).and_then(|(cur, behind)| {
+                let target = if sides == Sides::Joined { behind } else { &mut **next };
+                let upper = target.get_mut(..rows * n)?;
+                upper.iter_mut().zip(cur).for_each(|(to, from)| *to = *from);
+                Some(upper)
+            });
+            let Some(upper) = upper else {
+                // Never; without room for the upper rows nothing is known.
+                self.floor.fill(f32::NEG_INFINITY);
+                return;
+            };
             let floor = self.floor.get_mut(rows..).unwrap_or(&mut []);
             arith.each_row(n, upper, n, floor, |_, row, floor| {
                 *floor = charge.settle(*floor, &arith.relax(row, -1.0, &lines));

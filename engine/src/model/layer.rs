@@ -110,7 +110,8 @@ impl<'a> Layer<'a> {
     /// Row `i` of the weights, empty past the end.
     #[inline]
     pub fn row(&self, i: usize) -> Row<'a> {
-        let at = i.saturating_mul(self.cols);
+        // A checked blob has `rows*cols` weights, so that the product is in range.
+        let at = if i < self.rows { i * self.cols } else { usize::MAX };
         match self.weights {
             Weights::F32(w) => Row::F32(section(w, at, self.cols)),
             Weights::F16(w) => Row::F16(section(w, at, self.cols)),

@@ -43,13 +43,20 @@ pub const fn gamma(depth: u32) -> f32 {
 /// A float at least as large as any real that rounds to `x`.
 ///
 /// What has overflowed stays infinite, so that no later step can take it for a number.
+#[inline]
 pub const fn up(x: f32) -> f32 {
-    if x.abs() < TINY {
+    const LEAST: u32 = TINY.to_bits();
+    const INFINITE: u32 = f32::INFINITY.to_bits();
+    let bits = x.to_bits();
+    let size = bits & 0x7FFF_FFFF;
+    // `next_up` in a third of the instructions, as the ends of the range are known: away from 0 or
+    // towards it by the sign.
+    if size.wrapping_sub(LEAST) < INFINITE - LEAST {
+        f32::from_bits(bits.wrapping_add_signed(1 | bits as i32 >> 31))
+    } else if size < LEAST {
         x + 2.0 * TINY
-    } else if x.is_infinite() {
-        x
     } else {
-        x.next_up()
+        x
     }
 }
 

@@ -44,13 +44,18 @@ pub const fn depth(n: usize, lanes: usize) -> u32 {
     1 + n.div_ceil(lanes) as u32 + lanes.next_power_of_two().trailing_zeros()
 }
 
+/// Up to so many lanes are a scalar processor's: they stay in its registers, and what is left of a row
+/// is added lane by lane. More are a vector's, and the rest is padded.
+const SCALAR: usize = 4;
+
 /// The lanes' sum as a tree.
-///
-/// Not inlined: the lanes go through memory in their order, and the loop before that holds them in
-/// vectors of neighbours. Inlined, vectors follow the tree and the loop is all shuffles.
-#[inline(never)]
+#[inline(always)]
 fn tree<const L: usize>(lanes: &[f32; L]) -> f32 {
-    let mut lanes = *lanes;
+    if L <= SCALAR { fold(*lanes) } else { fold_apart(lanes) }
+}
+
+#[inline(always)]
+fn fold<const L: usize>(mut lanes: [f32; L]) -> f32 {
     let mut width = L;
     while width > 1 {
         let half = width.div_ceil(2);
@@ -62,7 +67,14 @@ fn tree<const L: usize>(lanes: &[f32; L]) -> f32 {
     lanes.first().copied().unwrap_or(0.0)
 }
 
-/// The lanes' sum in order; not inlined as [`tree`].
+/// Not inlined: the lanes go through memory in their order, and the loop before that holds them in
+/// vectors of neighbours. Inlined, vectors follow the tree and the loop is all shuffles.
+#[inline(never)]
+fn fold_apart<const L: usize>(lanes: &[f32; L]) -> f32 {
+    fold(*lanes)
+}
+
+/// The lanes' sum in order; not inlined as [`fold_apart`].
 #[inline(never)]
 fn wide_sum<const D: usize>(lanes: &[f64; D]) -> f64 {
     lanes.iter().sum()
@@ -72,6 +84,14 @@ fn wide_sum<const D: usize>(lanes: &[f64; D]) -> f64 {
 #[inline(always)]
 pub fn drop_negligible(x: f32) -> f32 {
     if x.abs() < NEGLIGIBLE { 0.0 } else { x }
+}
+
+/// Element `i` of each rest of fewer than L elements. A lane that no element reaches gains nothing: it
+/// began at +0, so that it is never -0, and +0 more would leave it as it is.
+macro_rules! at {
+    ($i:expr, $($rest:expr),+) => {
+        ($($rest.get($i).copied()),+)
+    };
 }
 
 /// A slice's last `len % L` elements, padded with zeros.
@@ -107,12 +127,16 @@ pub fn box_sums<const L: usize, T: Element>(row: &[T], mid: &[f32], rad: &[f32])
         r: &[f32; L],
     ) {
         for i in 0..L {
-            let w = w[i].value();
-            let product = w * m[i];
-            sums[0][i] += product;
-            sums[1][i] += w.abs() * r[i];
-            sums[2][i] += product.abs();
+            lane(sums, i, w[i], m[i], r[i]);
         }
+    }
+    #[inline(always)]
+    fn lane<const L: usize, T: Element>(sums: &mut [[f32; L]; 3], i: usize, w: T, m: f32, r: f32) {
+        let w = w.value();
+        let product = w * m;
+        sums[0][i] += product;
+        sums[1][i] += w.abs() * r;
+        sums[2][i] += product.abs();
     }
     let mut sums = [[0.0f32; L]; 3];
     let (w, w_rest) = row.as_chunks::<L>();
@@ -121,7 +145,13 @@ pub fn box_sums<const L: usize, T: Element>(row: &[T], mid: &[f32], rad: &[f32])
     for ((w, m), r) in w.iter().zip(m).zip(r) {
         add(&mut sums, w, m, r);
     }
-    if !w_rest.is_empty() {
+    if L <= SCALAR {
+        for i in 0..L {
+            if let (Some(w), Some(m), Some(r)) = at!(i, w_rest, m_rest, r_rest) {
+                lane(&mut sums, i, w, m, r);
+            }
+        }
+    } else if !w_rest.is_empty() {
         add(&mut sums, &pad(w_rest), &pad(m_rest), &pad(r_rest));
     }
     let [centre, radius, size] = sums.each_ref().map(tree);
@@ -188,7 +218,13 @@ pub fn dot<const L: usize, T: Element>(row: &[T], x: &[f32]) -> f32 {
     for (w, x) in w.iter().zip(x) {
         add(&mut sum, w, x);
     }
-    if !w_rest.is_empty() {
+    if L <= SCALAR {
+        for i in 0..L {
+            if let (Some(w), Some(x)) = at!(i, w_rest, x_rest) {
+                sum[i] += w.value() * x;
+            }
+        }
+    } else if !w_rest.is_empty() {
         add(&mut sum, &pad(w_rest), &pad(x_rest));
     }
     tree(&sum)
@@ -218,7 +254,13 @@ pub fn reach<const L: usize, T: Element>(row: &[T], rad: &[f32]) -> f32 {
     for (w, r) in w.iter().zip(r) {
         add(&mut sum, w, r);
     }
-    if !w_rest.is_empty() {
+    if L <= SCALAR {
+        for i in 0..L {
+            if let (Some(w), Some(r)) = at!(i, w_rest, r_rest) {
+                sum[i] += w.value().abs() * r;
+            }
+        }
+    } else if !w_rest.is_empty() {
         add(&mut sum, &pad(w_rest), &pad(r_rest));
     }
     tree(&sum)
@@ -314,18 +356,22 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
         l: [&[f32; L]; 5],
     ) {
         for i in 0..L {
-            // One part is 0 and its products add nothing: exact, and free of the gathers that
-            // choosing between two slices compiles to. A NaN or an infinity makes `below` a NaN.
-            let x = drop_negligible(sign * a[i]);
-            let above = if x > 0.0 { x } else { 0.0 };
-            let below = x - above;
-            let new = drop_negligible(above * l[0][i] + below * l[1][i]);
-            let gain = above * l[2][i] + below * l[3][i];
-            a[i] = new;
-            sums[0][i] += gain;
-            sums[1][i] += gain.abs();
-            sums[2][i] += new.abs() * l[4][i];
+            a[i] = lane(sums, i, sign * a[i], l.map(|line| line[i]));
         }
+    }
+    #[inline(always)]
+    fn lane<const L: usize>(sums: &mut [[f32; L]; 3], i: usize, a: f32, l: [f32; 5]) -> f32 {
+        // One part is 0 and its products add nothing: exact, and free of the gathers that
+        // choosing between two slices compiles to. A NaN or an infinity makes `below` a NaN.
+        let x = drop_negligible(a);
+        let above = if x > 0.0 { x } else { 0.0 };
+        let below = x - above;
+        let new = drop_negligible(above * l[0] + below * l[1]);
+        let gain = above * l[2] + below * l[3];
+        sums[0][i] += gain;
+        sums[1][i] += gain.abs();
+        sums[2][i] += new.abs() * l[4];
+        new
     }
     let mut sums = [[0.0f32; L]; 3];
     let (a, a_rest) = row.as_chunks_mut::<L>();
@@ -337,7 +383,16 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
     for (((((a, l0), l1), l2), l3), l4) in a.iter_mut().zip(l0).zip(l1).zip(l2).zip(l3).zip(l4) {
         step(&mut sums, a, sign, [l0, l1, l2, l3, l4]);
     }
-    if !a_rest.is_empty() {
+    if L <= SCALAR {
+        for i in 0..L {
+            let lines = at!(i, r0, r1, r2, r3, r4);
+            if let (Some(l0), Some(l1), Some(l2), Some(l3), Some(l4)) = lines
+                && let Some(a) = a_rest.get_mut(i)
+            {
+                *a = lane(&mut sums, i, sign * *a, [l0, l1, l2, l3, l4]);
+            }
+        }
+    } else if !a_rest.is_empty() {
         let mut a = pad(a_rest);
         let rest = [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4)];
         step(&mut sums, &mut a, sign, rest);

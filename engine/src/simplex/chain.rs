@@ -1,7 +1,7 @@
 //! The forward pass at the point, with how fast each pre-activation can change around it.
 
 use super::query::Query;
-use crate::bounds::{Arena, Arithmetic, Error, Semantics, at, disturbance, part};
+use crate::bounds::{Arena, Arithmetic, Disturbance, Error, Semantics, at, part};
 use crate::model::{Activation, Layer, Model};
 use crate::num::{
     ETA, MAGNITUDE_LIMIT, NEGLIGIBLE, Rounding, U, add_up, gamma, mul_up, ratio_down, sqrt_up,
@@ -194,6 +194,7 @@ impl<'w> Chain<'w> {
         let flushed = mul_up(2.0 * ETA, add_up(total(fed.x), add_up(errors, 1.0)));
         let dropped = mul_up(NEGLIGIBLE, errors);
         let dropped_rate = mul_up(add_up(NEGLIGIBLE / U, 2.0 * ETA), rates);
+        let disturbance = Disturbance::new(query.semantics, layer);
         let arrays = self.z.iter_mut().zip(self.error.iter_mut());
         let arrays = arrays.zip(self.rate.iter_mut().zip(self.own.iter_mut()));
         let neurons = arrays.skip(from).take(layer.rows).zip(layer.bias).zip(keys);
@@ -219,7 +220,7 @@ impl<'w> Chain<'w> {
             // The sum with the bias rounds once.
             let sum = mul_up(U, mul_up(1.000_001, z.abs()));
             let mass = add_up(add_up(over.size, carried), add_up(bias.abs(), flushed));
-            let off = add_up(add_up(over.error, sum), disturbance(query.semantics, layer, mass));
+            let off = add_up(add_up(over.error, sum), disturbance.of(mass));
             *own = add_up(off, add_up(flushed, dropped));
             *error = add_up(carried, *own);
             *rate = add_up(add_up(fast, mul_up(moves, fast)), dropped_rate);

@@ -52,7 +52,15 @@ impl<const K: usize> Nearest<K> {
             }
             self.0.pop();
         }
-        self.0.insert(at, face).is_ok() && at == 0
+        if self.0.push(face).is_err() {
+            return false;
+        }
+        // `insert` would do, but for a panic that no optimisation for size sees through.
+        let mut moved = face;
+        for slot in self.0.iter_mut().skip(at) {
+            core::mem::swap(slot, &mut moved);
+        }
+        at == 0
     }
 }
 

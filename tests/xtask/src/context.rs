@@ -4,9 +4,6 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The Cortex-M4F and M7: what the engine and the firmware are built for.
-pub const MCU_TARGET: &str = "thumbv7em-none-eabihf";
-
 /// What every command needs to know.
 pub struct Context {
     /// The workspace's folder.

@@ -1,17 +1,22 @@
 //! `cargo xtask`: the project's own commands.
 //!
-//! One file per command (`test`, `bench`, `lint`, `ci`, `fuzz`); beneath them `setup` with what
+//! One file per command (`test`, `firmware`, `bench`, `lint`, `ci`, `fuzz`); beneath them `setup` with what
 //! the tests need and how to get it, `report` with the steps and the closing line, `process` with
-//! the running of other programs. Nothing but the standard library, so that it builds in seconds.
+//! the running of other programs. Little but the standard library, so that it builds in seconds.
 
 mod apt;
 mod bench;
+mod boards;
 mod ci;
 mod context;
+mod elf;
 mod engine_rules;
+mod figures;
+mod firmware;
 mod fuzz;
 mod lint;
 mod mcu;
+mod measure;
 mod process;
 mod qemu;
 mod report;
@@ -28,6 +33,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test  [--long] [--no-install]   set up what is missing, then every test
+  firmware [--no-install] [--bless]
+                                  the programs for microcontrollers: bits, sizes, panics, figures
   bench [ARGUMENTS..]             the benchmarks; arguments go to `cargo bench -p certus`
   lint                            formatting, clippy, docs, and the project's rules on its text
   fuzz  [--seconds N] [TARGET..]  coverage-guided fuzzing, N seconds a target (60)
@@ -35,6 +42,7 @@ cargo xtask COMMAND
   help                            this text
 
   --long         also what takes minutes: whole data sets, more random networks
+  --bless        write the figures that are found to tests/golden/figures.txt
   --no-install   install nothing; a step that lacks something is skipped, with the reason
 
 Each step ends in one line, passed, FAILED or SKIPPED; the last line counts them. The exit status
@@ -54,6 +62,7 @@ fn main() -> ExitCode {
         }
         _ => Context::find().and_then(|context| match command.as_str() {
             "test" => test::command(&context, rest),
+            "firmware" => firmware::command(&context, rest),
             "bench" => bench::command(&context, rest),
             "lint" => lint::command(&context, rest),
             "fuzz" => fuzz::command(&context, rest),

@@ -1,4 +1,4 @@
-//! A compiler and a `core` for the microcontroller.
+//! A compiler, and a `core` for each microcontroller.
 //!
 //! In this order: a target that rustup already installed; `rustup target add`, when not in CI; a
 //! compiler unpacked from Debian's packages into the build folder (never installed over the main
@@ -11,14 +11,21 @@ use std::process::Command;
 use std::time::UNIX_EPOCH;
 
 use crate::apt;
-use crate::context::{Context, MCU_TARGET};
+use crate::boards::Target;
+use crate::context::Context;
 use crate::process::{capture, run};
 
 /// Names a folder for the unpacked compiler; it is then used, and made, whatever rustup has.
 const OVERRIDE: &str = "CERTUS_MCU_TOOLCHAIN";
 
-/// A cargo that can build for [`MCU_TARGET`].
-pub enum Toolchain {
+/// A cargo that can build for a target.
+pub struct Toolchain {
+    /// The target.
+    pub target: &'static Target,
+    source: Source,
+}
+
+enum Source {
     /// The one that started us.
     Main,
     /// The one unpacked into this folder.
@@ -28,9 +35,9 @@ pub enum Toolchain {
 impl Toolchain {
     /// Its cargo, in the workspace's folder, writing to its own build folder.
     pub fn cargo(&self, context: &Context, arguments: &[&str]) -> Command {
-        let mut command = match self {
-            Self::Main => context.cargo(arguments),
-            Self::Unpacked(prefix) => {
+        let mut command = match &self.source {
+            Source::Main => context.cargo(arguments),
+            Source::Unpacked(prefix) => {
                 let mut command = context.command(prefix.join("usr/bin/cargo"), arguments);
                 unpacked_environment(&mut command, prefix);
                 // What there is to download, the main cargo has downloaded.
@@ -42,17 +49,22 @@ impl Toolchain {
         command
     }
 
-    /// Where its release builds for [`MCU_TARGET`] lie.
-    pub fn programs(&self, context: &Context) -> PathBuf {
-        self.folder(context).join(MCU_TARGET).join("release")
+    /// Where what it built with `profile` lies.
+    pub fn programs(&self, context: &Context, profile: &str) -> PathBuf {
+        self.folder(context).join(self.target.triple).join(profile)
+    }
+
+    /// Whether what there is to download must be there before it builds.
+    pub fn is_offline(&self) -> bool {
+        matches!(self.source, Source::Unpacked(_))
     }
 
     fn folder(&self, context: &Context) -> PathBuf {
-        match self {
-            Self::Main => context.target.join("mcu"),
-            Self::Unpacked(prefix) => {
+        match &self.source {
+            Source::Main => context.target.join("mcu"),
+            Source::Unpacked(prefix) => {
                 // A folder for each build of `core`: cargo cannot tell one from another.
-                let built = fs::metadata(library(&prefix.join("usr/lib/rustlib")));
+                let built = fs::metadata(library(&prefix.join("usr/lib/rustlib"), self.target));
                 let age = built.and_then(|m| m.modified()).ok();
                 let age = age.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
                 context.target.join(format!("mcu-{:x}", age.as_millis()))
@@ -62,9 +74,9 @@ impl Toolchain {
 
     /// For the summary.
     pub fn describe(&self) -> String {
-        let version = match self {
-            Self::Main => capture(Command::new("rustc").arg("--version")),
-            Self::Unpacked(prefix) => {
+        let version = match &self.source {
+            Source::Main => capture(Command::new("rustc").arg("--version")),
+            Source::Unpacked(prefix) => {
                 let mut rustc = Command::new(prefix.join("usr/bin/rustc"));
                 unpacked_environment(&mut rustc, prefix);
                 capture(rustc.arg("--version"))
@@ -74,40 +86,42 @@ impl Toolchain {
     }
 }
 
-/// What is here already.
-pub fn find(context: &Context) -> Option<Toolchain> {
-    if env::var_os(OVERRIDE).is_none() && library(&main_sysroot()?.join("lib/rustlib")).is_dir() {
-        return Some(Toolchain::Main);
+/// What is here already for `target`.
+pub fn find(context: &Context, target: &'static Target) -> Option<Toolchain> {
+    let main = main_sysroot()?.join("lib/rustlib");
+    if env::var_os(OVERRIDE).is_none() && library(&main, target).is_dir() {
+        return Some(Toolchain { target, source: Source::Main });
     }
     let prefix = prefix(context);
     let rustlib = prefix.join("usr/lib/rustlib");
-    let whole = library(&rustlib).is_dir() && rustlib.join(host()).join("bin/rust-lld").exists();
-    whole.then_some(Toolchain::Unpacked(prefix))
+    let linker = rustlib.join(host()).join("bin/rust-lld");
+    let whole = library(&rustlib, target).is_dir() && linker.exists();
+    whole.then_some(Toolchain { target, source: Source::Unpacked(prefix) })
 }
 
 /// Gets it by whichever way works.
-pub fn install(context: &Context) -> Result<(), String> {
+pub fn install(context: &Context, target: &'static Target) -> Result<(), String> {
     let rustup = !context.ci && env::var_os(OVERRIDE).is_none();
-    if rustup && run(Command::new("rustup").args(["target", "add", MCU_TARGET])).is_ok() {
+    if rustup && run(Command::new("rustup").args(["target", "add", target.triple])).is_ok() {
         return Ok(());
     }
     if !apt::present() {
-        return Err(format!("run `rustup target add {MCU_TARGET}`"));
+        return Err(format!("run `rustup target add {}`", target.triple));
     }
     let prefix = prefix(context);
     if !prefix.join("usr/bin/cargo").is_file() {
         unpack(context, &prefix)?;
     }
     borrow_linker(&prefix)?;
-    build_core(context, &prefix)
+    build_core(context, &prefix, target)
 }
 
 fn prefix(context: &Context) -> PathBuf {
     env::var_os(OVERRIDE).map_or_else(|| context.target.join("mcu-toolchain"), PathBuf::from)
 }
 
-fn library(rustlib: &Path) -> PathBuf {
-    rustlib.join(MCU_TARGET).join("lib")
+fn library(rustlib: &Path, target: &Target) -> PathBuf {
+    rustlib.join(target.triple).join("lib")
 }
 
 fn main_sysroot() -> Option<PathBuf> {
@@ -194,7 +208,8 @@ fn borrow_linker(prefix: &Path) -> Result<(), String> {
 
 /// Builds `core` and puts it where the unpacked compiler looks: afterwards a plain
 /// `cargo build --target` works.
-fn build_core(context: &Context, prefix: &Path) -> Result<(), String> {
+fn build_core(context: &Context, prefix: &Path, target: &Target) -> Result<(), String> {
+    let triple = target.triple;
     let work = context.target.join("mcu-core");
     let _ = fs::remove_dir_all(&work);
     let write = |name: &str, text: &str| {
@@ -212,7 +227,7 @@ fn build_core(context: &Context, prefix: &Path) -> Result<(), String> {
     let mut cargo = Command::new(prefix.join("usr/bin/cargo"));
     unpacked_environment(&mut cargo, prefix);
     cargo
-        .args(["build", "--quiet", "--release", "-Z", "build-std=core", "--target", MCU_TARGET])
+        .args(["build", "--quiet", "--release", "-Z", "build-std=core", "--target", triple])
         .args(["--target-dir", "out"])
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Cembed-bitcode=yes")
@@ -220,10 +235,10 @@ fn build_core(context: &Context, prefix: &Path) -> Result<(), String> {
     run(&mut cargo)?;
 
     let rustlib = prefix.join("usr/lib/rustlib");
-    let part = rustlib.join(MCU_TARGET).join("part");
+    let part = rustlib.join(triple).join("part");
     let _ = fs::remove_dir_all(&part);
     fs::create_dir_all(&part).map_err(|e| format!("{}: {e}", part.display()))?;
-    let built = work.join("out").join(MCU_TARGET).join("release/deps");
+    let built = work.join("out").join(triple).join("release/deps");
     let mut found = false;
     for entry in fs::read_dir(&built).map_err(|e| format!("{}: {e}", built.display()))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -235,8 +250,8 @@ fn build_core(context: &Context, prefix: &Path) -> Result<(), String> {
     if !found {
         return Err("built, but no libcore came out".into());
     }
-    let _ = fs::remove_dir_all(library(&rustlib));
-    fs::rename(&part, library(&rustlib)).map_err(|e| e.to_string())?;
+    let _ = fs::remove_dir_all(library(&rustlib, target));
+    fs::rename(&part, library(&rustlib, target)).map_err(|e| e.to_string())?;
     let _ = fs::remove_dir_all(&work);
     Ok(())
 }

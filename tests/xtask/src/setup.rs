@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::boards::{M0, M4F, QEMU_ARM, QEMU_RISCV, RISCV};
 use crate::context::Context;
 use crate::{apt, mcu, process};
 
@@ -15,19 +16,34 @@ pub struct Requirement {
     pub install: fn(&Context) -> Result<(), String>,
 }
 
-/// The linker-and-`core` for the microcontroller.
-pub const BARE_METAL: &str = "bare-metal target";
-/// The emulator of the microcontroller.
-pub const QEMU: &str = "qemu-system-arm";
 /// What compiles the fuzzer's runtime.
 pub const CXX: &str = "C++ compiler";
 
 const TABLE: &[Requirement] = &[
-    Requirement { name: BARE_METAL, check: |c| mcu::find(c).is_some(), install: mcu::install },
     Requirement {
-        name: QEMU,
-        check: |_| process::succeeds(QEMU, &["--version"]),
-        install: |_| apt::install(&[QEMU]),
+        name: M0.triple,
+        check: |c| mcu::find(c, &M0).is_some(),
+        install: |c| mcu::install(c, &M0),
+    },
+    Requirement {
+        name: M4F.triple,
+        check: |c| mcu::find(c, &M4F).is_some(),
+        install: |c| mcu::install(c, &M4F),
+    },
+    Requirement {
+        name: RISCV.triple,
+        check: |c| mcu::find(c, &RISCV).is_some(),
+        install: |c| mcu::install(c, &RISCV),
+    },
+    Requirement {
+        name: QEMU_ARM,
+        check: |_| process::succeeds(QEMU_ARM, &["--version"]),
+        install: |_| apt::install(&["qemu-system-arm"]),
+    },
+    Requirement {
+        name: QEMU_RISCV,
+        check: |_| process::succeeds(QEMU_RISCV, &["--version"]),
+        install: |_| apt::install(&["qemu-system-misc"]),
     },
     Requirement {
         name: CXX,
@@ -35,6 +51,9 @@ const TABLE: &[Requirement] = &[
         install: |_| apt::install(&["g++"]),
     },
 ];
+
+/// What the programs for microcontrollers need.
+pub const FIRMWARE: [&str; 5] = [M0.triple, M4F.triple, RISCV.triple, QEMU_ARM, QEMU_RISCV];
 
 /// Which requirements are met.
 pub struct Ready(Vec<(&'static str, Result<(), String>)>);

@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::context::{Context, MCU_TARGET};
-use crate::engine_rules;
-use crate::mcu::{self, Toolchain};
-use crate::process::{run, run_seeing};
-use crate::qemu;
-use crate::report::{Outcome, Report};
+use crate::context::Context;
+use crate::process::run_seeing;
+use crate::report::Report;
 use crate::setup::{self, Ready};
+use crate::{engine_rules, firmware};
 
 /// Builds the engine alone.
 const ENGINE: [&str; 4] = ["build", "--release", "--package", "certus-engine"];
@@ -25,7 +23,7 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
         }
     }
 
-    let ready = Ready::make(context, &[setup::BARE_METAL, setup::QEMU], install);
+    let ready = Ready::make(context, &setup::FIRMWARE, install);
     println!("set up: {}", ready.line());
 
     let mut report = Report::default();
@@ -49,28 +47,7 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
         command.env("CARGO_TARGET_DIR", &folder);
         engine_rules::no_panic(&mut command, &folder.join("release/deps"))
     });
-    report.step("engine on a Cortex-M4F: no panic either", || {
-        on_toolchain(context, ready.has(setup::BARE_METAL), |toolchain| {
-            fetch(context, toolchain, "Cargo.toml")?;
-            let mut command = toolchain.cargo(context, &ENGINE);
-            command.args(["--target", MCU_TARGET]);
-            engine_rules::no_panic(&mut command, &toolchain.programs(context).join("deps"))
-        })
-    });
-    report.step("firmware example on a Cortex-M4F", || {
-        on_toolchain(context, ready.has(setup::BARE_METAL), |toolchain| {
-            build_firmware(context, toolchain)
-        })
-    });
-    report.step("functions on a Cortex-M4F in QEMU", || {
-        let ready = ready.has(setup::BARE_METAL).and(ready.has(setup::QEMU));
-        on_toolchain(context, ready, |toolchain| {
-            build_firmware(context, toolchain)?;
-            let program = toolchain.programs(context).join("functions");
-            // The host's tests compare themselves with the same file.
-            qemu::matches_golden(context, &program, "tests/golden/functions.txt")
-        })
-    });
+    firmware::steps(context, &ready, &mut report, false);
     let strict = context.ci;
     Ok(report.close(strict))
 }
@@ -117,48 +94,6 @@ fn counts(line: &str) -> Option<[usize; 2]> {
     let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut numbers = rest.split("; ").map(|part| part.split(' ').next()?.parse().ok());
     Some([numbers.next()??, numbers.next()??])
-}
-
-/// What needs the bare-metal target, and whatever else `ready` asks for.
-fn on_toolchain(
-    context: &Context,
-    ready: Result<(), String>,
-    body: impl FnOnce(&Toolchain) -> Result<String, String>,
-) -> Outcome {
-    match (ready, mcu::find(context)) {
-        (Err(reason), _) => Outcome::Skipped(reason),
-        (Ok(()), None) => Outcome::Failed(format!("{MCU_TARGET}: gone")),
-        (Ok(()), Some(toolchain)) => body(&toolchain).into(),
-    }
-}
-
-fn build_firmware(context: &Context, toolchain: &Toolchain) -> Result<String, String> {
-    let manifest = "firmware-example/Cargo.toml";
-    build(context, toolchain, &["--manifest-path", manifest], manifest)
-}
-
-/// Builds for [`MCU_TARGET`]; `manifest` tells what to download.
-fn build(
-    context: &Context,
-    toolchain: &Toolchain,
-    arguments: &[&str],
-    manifest: &str,
-) -> Result<String, String> {
-    fetch(context, toolchain, manifest)?;
-    let mut all = vec!["build", "--release", "--target", MCU_TARGET];
-    all.extend(arguments);
-    run(&mut toolchain.cargo(context, &all))?;
-    Ok(toolchain.describe())
-}
-
-/// Downloads what the unpacked cargo cannot.
-fn fetch(context: &Context, toolchain: &Toolchain, manifest: &str) -> Result<(), String> {
-    match toolchain {
-        Toolchain::Main => Ok(()),
-        Toolchain::Unpacked(_) => {
-            run(&mut context.cargo(&["fetch", "--quiet", "--manifest-path", manifest]))
-        }
-    }
 }
 
 #[cfg(test)]

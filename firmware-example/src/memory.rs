@@ -1,0 +1,59 @@
+//! The programs' static memory: how much of it a board has room for, and who gets it.
+
+// A static is lent out, once.
+#![allow(unsafe_code)]
+
+use core::cell::{Cell, UnsafeCell};
+
+use certus_engine::bounds::Size;
+use critical_section::Mutex;
+
+use crate::bits::Step;
+use crate::nets;
+
+/// Whether a board has room for that, and for its stack.
+pub const fn fits(size: Size) -> bool {
+    !cfg!(board = "microbit") || size.bytes() <= 12 * 1024
+}
+
+/// Room for every step of every network that fits the board.
+pub const MOST: Size = {
+    let mut most = Size { floats: 0, indices: 0 };
+    let mut i = 0;
+    while i < nets::ALL.len() * Step::ALL.len() {
+        let (net, step) = (&nets::ALL[i / Step::ALL.len()], Step::ALL[i % Step::ALL.len()]);
+        let size = step.size(net);
+        if fits(size) {
+            most.floats = if size.floats > most.floats { size.floats } else { most.floats };
+            most.indices = if size.indices > most.indices { size.indices } else { most.indices };
+        }
+        i += 1;
+    }
+    most
+};
+
+/// A static that is lent to one borrower, for ever.
+#[derive(Debug)]
+pub struct Once<T> {
+    taken: Mutex<Cell<bool>>,
+    value: UnsafeCell<T>,
+}
+
+// Safety: the value is reached through `take` alone, which gives it to the first who asks.
+unsafe impl<T: Send> Sync for Once<T> {}
+
+impl<T> Once<T> {
+    /// Not yet lent.
+    pub const fn new(value: T) -> Self {
+        Self { taken: Mutex::new(Cell::new(false)), value: UnsafeCell::new(value) }
+    }
+
+    /// The value for the first who asks, `None` for any other.
+    // From a shared reference, as every static is, and once only.
+    #[allow(clippy::mut_from_ref)]
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        let taken = critical_section::with(|section| self.taken.borrow(section).replace(true));
+        // Safety: where `taken` was unset, no other reference exists, and none will.
+        (!taken).then(|| unsafe { &mut *self.value.get() })
+    }
+}

@@ -1,0 +1,101 @@
+//! Taking the figures: sizes of programs, and what `figures` prints on a board.
+
+use crate::boards::{Board, Target};
+use crate::context::Context;
+use crate::elf;
+use crate::figures::Figures;
+use crate::mcu::Toolchain;
+use crate::qemu;
+
+/// Profiles of the firmware's builds, and their names among the figures.
+pub const PROFILES: [(&str, &str); 2] = [("release", "O3"), ("small", "Os")];
+/// The programs whose sizes are figures.
+pub const SIZED: [&str; 2] = ["forward", "whole"];
+
+/// One instruction takes a nanosecond of the machine's time, in which its counters run.
+const COUNTED: [&str; 2] = ["-icount", "shift=0,align=off,sleep=off"];
+
+/// Adds the figures of a target.
+pub fn take(
+    context: &Context,
+    toolchain: &Toolchain,
+    board: &Board,
+    figures: &mut Figures,
+) -> Result<(), String> {
+    let key = toolchain.target.key;
+    for program in SIZED {
+        for (profile, name) in PROFILES {
+            let path = toolchain.programs(context, profile).join(program);
+            let sizes = elf::sizes(&path)?;
+            figures.add(format!("{key} {program} {name} flash"), sizes.flash);
+            if profile == "release" {
+                figures.add(format!("{key} {program} ram"), sizes.ram);
+            }
+        }
+    }
+    let program = toolchain.programs(context, "release").join("figures");
+    for line in qemu::run(board, &COUNTED, &program)?.lines() {
+        figures.add_line(key, line)?;
+    }
+    Ok(())
+}
+
+/// A row for each target, and what was hoped for beside what is.
+pub fn print(figures: &Figures, targets: &[&Target]) {
+    let number = |key: String| figures.get(&key).map_or("-".to_owned(), |n| n.to_string());
+    println!("\nbytes; instructions in QEMU, for one input");
+    println!("| target | figure | policy 12-64-64-4 | deep 5-50x6-5 |");
+    println!("|---|---|---|---|");
+    for target in targets {
+        let key = target.key;
+        for step in ["forward", "ibp", "simplex", "crown"] {
+            for figure in ["instructions", "stack", "workspace"] {
+                let of = |net: &str| number(format!("{key} {net} {step} {figure}"));
+                println!("| {key} | {step} {figure} | {} | {} |", of("policy"), of("deep"));
+            }
+        }
+    }
+    println!("| target | program | flash, O3 | flash, Os | static RAM |");
+    println!("|---|---|---|---|---|");
+    for target in targets {
+        for program in SIZED {
+            let of = |figure: &str| number(format!("{} {program} {figure}", target.key));
+            let (o3, os, ram) = (of("O3 flash"), of("Os flash"), of("ram"));
+            println!("| {} | {program} | {o3} | {os} | {ram} |", target.key);
+        }
+    }
+    for line in goals(figures) {
+        println!("{line}");
+    }
+}
+
+/// Networks: name, weights, neurons, and the widest layer.
+const NETS: [(&str, u64, u64, u64); 2] = [("policy", 5120, 132, 64), ("deep", 13_000, 305, 50)];
+
+/// What was hoped for on a Cortex-M4F, and whether it came true.
+fn goals(figures: &Figures) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (net, weights, neurons, width) in NETS {
+        let of = |rest: &str| figures.get(&format!("cortex-m4f {net} {rest}"));
+        let (Some(forward), Some(crown), Some(macs), Some(bytes)) = (
+            of("forward instructions"),
+            of("crown instructions"),
+            of("crown macs"),
+            of("crown workspace"),
+        ) else {
+            continue;
+        };
+        let mut say = |what: &str, found: f64, goal: f64| {
+            let word = if found < goal { "reached" } else { "missed" };
+            lines.push(format!(
+                "goal {word}: cortex-m4f {net}: {what}: {found:.1}, below {goal:.1}"
+            ));
+        };
+        let each = |n: u64, of: u64| n as f64 / of as f64;
+        say("instructions of a forward pass per weight", each(forward, weights), 6.0);
+        say("instructions of CROWN per counted multiply-add", each(crown, macs), 6.0);
+        let hoped = 2 * neurons + 4 * width;
+        say("CROWN's workspace in words", each(bytes, 4), hoped as f64);
+    }
+    lines
+}
