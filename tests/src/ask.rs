@@ -66,7 +66,9 @@ pub fn all_options() -> Vec<Options> {
                     let (intersect, every_neuron) = (flags & 1 == 0, flags & 2 != 0);
                     all.push(Options { intersect, every_neuron, ..usual });
                 }
-                all.push(Options { early: true, ..usual });
+                if lower == SLOPES[0] {
+                    all.push(Options { early: true, ..usual });
+                }
                 if method.walks_neurons() {
                     all.push(Options { tighten: Tighten::Both, ..usual });
                     if lower == SLOPES[0] {

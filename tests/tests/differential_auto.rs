@@ -37,7 +37,7 @@ fn stages() -> Vec<(&'static str, Vec<SharedStage>)> {
 #[test]
 fn auto_is_its_best_stage_for_less() {
     let name = "auto_is_its_best_stage_for_less";
-    let count = if outside::long() { 100 } else { 20 };
+    let count = if outside::long() { 50 } else { 20 };
     let Some(images) = outside::mnist(name, count) else { return };
     for (path, epsilon) in CASES {
         let Some(file) = outside::find(name, path) else { continue };
