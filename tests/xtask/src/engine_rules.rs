@@ -16,12 +16,15 @@ const INDIRECT: [&str; 5] = ["byteorder", "cfg-if", "hash32", "stable_deref_trai
 const FORBIDDEN: [&str; 5] =
     ["extern crate alloc", "extern crate std", "std::", "alloc::", "unsafe "];
 
+/// The one crate with `unsafe` in it.
+const C_INTERFACE: &str = "engine/ffi";
+
 /// What machine code calls to panic.
 const PANICS: [&str; 5] = ["panicking", "index_fail", "len_fail", "mismatch_fail", "unwrap_failed"];
 
-/// No panic is left in the machine code of the engine as `command` builds it; `folder` is where that
-/// goes. What is generic is in it where the monitor uses it.
-pub fn no_panic(command: &mut Command, folder: &Path) -> Result<String, String> {
+/// No panic is left in the machine code of `library` (the engine, or its C interface) as `command`
+/// builds it; `folder` is where that goes. What is generic is in it where the monitor uses it.
+pub fn no_panic(command: &mut Command, library: &str, folder: &Path) -> Result<String, String> {
     command
         .env("RUSTFLAGS", "--emit=asm")
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
@@ -32,7 +35,7 @@ pub fn no_panic(command: &mut Command, folder: &Path) -> Result<String, String> 
     for entry in fs::read_dir(folder).map_err(show)?.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("certus_engine") && name.ends_with(".s") {
+        if name.starts_with(library) && name.ends_with(".s") {
             let age = entry.metadata().and_then(|m| m.modified()).map_err(show)?;
             newest = newest.max(Some((age, entry.path())));
         }
@@ -103,6 +106,34 @@ pub fn dependencies(context: &Context) -> Result<String, String> {
         }
     }
     Ok(direct.join(", "))
+}
+
+/// `unsafe` is the C interface's alone: every other member takes the workspace's lints, which forbid it.
+pub fn unsafe_in_one_crate(context: &Context) -> Result<String, String> {
+    let read = |name: &str| {
+        fs::read_to_string(context.root.join(name)).map_err(|e| format!("{name}: {e}"))
+    };
+    let workspace = read("Cargo.toml")?;
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = ["));
+    let members =
+        members.and_then(|line| line.strip_suffix(']')).ok_or("Cargo.toml: no members")?;
+    let mut forbidden = 0;
+    for member in members.split(", ").map(|member| member.trim_matches('"')) {
+        let manifest = format!("{member}/Cargo.toml");
+        if read(&manifest)?.contains("[lints]\nworkspace = true") {
+            forbidden += 1;
+        } else if member != C_INTERFACE {
+            return Err(format!("{manifest}: does not take the workspace's lints"));
+        }
+    }
+    if !workspace.contains("unsafe_code = \"forbid\"") {
+        return Err("Cargo.toml: unsafe code is not forbidden".into());
+    }
+    let own = format!("{C_INTERFACE}/Cargo.toml");
+    if !read(&own)?.contains("undocumented_unsafe_blocks = \"deny\"") {
+        return Err(format!("{own}: unsafe blocks need not say why"));
+    }
+    Ok(format!("forbidden in {forbidden} crates"))
 }
 
 fn tree(context: &Context, more: &[&str]) -> Result<Vec<String>, String> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::boards::{BOARDS, Board, M4F, TARGETS, Target};
 use crate::context::Context;
 use crate::elf;
+use crate::engine_rules;
 use crate::figures::{self, Figures};
 use crate::mcu::{self, Toolchain};
 use crate::measure::{self, PROFILES, SIZED};
@@ -39,6 +40,9 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool)
             build(context, toolchain, "Cargo.toml", &["--release", "--package", "certus-engine"])
         })
     });
+    report.step(&format!("C interface on {}: no panic", M4F.core), || {
+        on_toolchain(context, ready, &M4F, |toolchain| c_interface(context, toolchain))
+    });
     for target in TARGETS {
         report.step(&format!("programs for {}", target.core), || {
             on_toolchain(context, ready, target, |toolchain| {
@@ -71,6 +75,16 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool)
         });
     }
     report.step("figures", || figures(context, ready, bless));
+}
+
+/// Builds the C interface as C firmware links it, and looks for panics in its machine code.
+fn c_interface(context: &Context, toolchain: &Toolchain) -> Result<String, String> {
+    fetch(context, toolchain, "Cargo.toml")?;
+    let arguments = ["build", "--release", "--package", "certus-ffi", "--features", "bare-metal"];
+    let mut command = toolchain.cargo(context, &arguments);
+    command.args(["--target", toolchain.target.triple]);
+    let folder = toolchain.programs(context, "release").join("deps");
+    engine_rules::no_panic(&mut command, "certus_ffi", &folder)
 }
 
 /// That programs hold nothing which the engine does without.
@@ -153,11 +167,17 @@ fn build(
     manifest: &str,
     arguments: &[&str],
 ) -> Result<String, String> {
-    if toolchain.is_offline() {
-        run(&mut context.cargo(&["fetch", "--quiet", "--manifest-path", manifest]))?;
-    }
+    fetch(context, toolchain, manifest)?;
     let mut all = vec!["build", "--manifest-path", manifest, "--target", toolchain.target.triple];
     all.extend(arguments);
     run(&mut toolchain.cargo(context, &all))?;
     Ok(toolchain.describe())
+}
+
+/// Downloads what the unpacked cargo cannot.
+fn fetch(context: &Context, toolchain: &Toolchain, manifest: &str) -> Result<(), String> {
+    if toolchain.is_offline() {
+        run(&mut context.cargo(&["fetch", "--quiet", "--manifest-path", manifest]))?;
+    }
+    Ok(())
 }

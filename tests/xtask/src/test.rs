@@ -12,6 +12,9 @@ use crate::{engine_rules, firmware};
 /// Builds the engine alone.
 const ENGINE: [&str; 4] = ["build", "--release", "--package", "certus-engine"];
 
+/// Builds its C interface.
+const FFI: [&str; 4] = ["build", "--release", "--package", "certus-ffi"];
+
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
     let (mut long, mut install) = (false, true);
@@ -41,12 +44,13 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
 
     report.step("engine: its dependencies", || engine_rules::dependencies(context));
     report.step("engine: no std, no heap, no unsafe", || engine_rules::sources(context));
-    report.step("engine: no panic in its machine code", || {
-        let folder = context.target.join("assembly");
-        let mut command = context.cargo(&ENGINE);
-        command.env("CARGO_TARGET_DIR", &folder);
-        engine_rules::no_panic(&mut command, &folder.join("release/deps"))
+    report.step("unsafe code in the C interface alone", || {
+        engine_rules::unsafe_in_one_crate(context)
     });
+    report.step("engine: no panic in its machine code", || {
+        no_panic(context, &ENGINE, "certus_engine")
+    });
+    report.step("C interface: no panic either", || no_panic(context, &FFI, "certus_ffi"));
     firmware::steps(context, &ready, &mut report, false);
     let strict = context.ci;
     Ok(report.close(strict))
@@ -94,6 +98,14 @@ fn counts(line: &str) -> Option<[usize; 2]> {
     let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut numbers = rest.split("; ").map(|part| part.split(' ').next()?.parse().ok());
     Some([numbers.next()??, numbers.next()??])
+}
+
+/// No panic in the machine code that `arguments` build for the host.
+fn no_panic(context: &Context, arguments: &[&str], library: &str) -> Result<String, String> {
+    let folder = context.target.join("assembly");
+    let mut command = context.cargo(arguments);
+    command.env("CARGO_TARGET_DIR", &folder);
+    engine_rules::no_panic(&mut command, library, &folder.join("release/deps"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,636 @@
+/* Certus in C: sound bounds of small neural networks, and a run-time monitor.
+ *
+ * Memory. Nothing is allocated. Handles (certus_v1_model, certus_v1_monitor) and working memory are the
+ * caller's, and need not be initialised. A handle stays where it was opened: a copy of it, and memory
+ * that never was one, is refused. What it was opened on (the blob; of a monitor also the setup's arrays
+ * and the memory) stays where it is, alive and unchanged, as long as the handle is used. There is
+ * nothing to close.
+ *
+ * Pointers. Each is NULL, misaligned, or points at as many entries as the length beside it says, one
+ * where there is none; const ones at entries that are initialised. NULL, misaligned pointers, short
+ * memory and memory that overlaps are refused, and not dereferenced; an array of length 0 that is only
+ * read may be NULL. That memory is there, and as long as said, cannot be checked.
+ *
+ * Threads. Functions keep no state but in the handles. A model may be used by any number at once, each
+ * with its own working memory; a monitor by one at a time, an interrupt counted as another.
+ *
+ * Versions. Names begin with certus_v1_. What would break a caller gets another number.
+ *
+ * Made by cbindgen from engine/ffi/src; engine/ffi/README.md is its page. */
+
+#ifndef CERTUS_H
+#define CERTUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// In place of an input or a class where there is none.
+#define CERTUS_V1_NONE UINT32_MAX
+
+// What became of a call. Numbers are never given another meaning; new ones may come.
+enum certus_v1_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // Done.
+  CERTUS_V1_STATUS_OK = 0,
+  // A pointer is NULL.
+  CERTUS_V1_STATUS_NULL = 1,
+  // A pointer is not on the boundary that its type asks for.
+  CERTUS_V1_STATUS_MISALIGNED = 2,
+  // A length does not fit the address space.
+  CERTUS_V1_STATUS_LENGTH = 3,
+  // The working memory or an array for results is too short.
+  CERTUS_V1_STATUS_SHORT = 4,
+  // Memory that is written overlaps other memory of the call, or the model's.
+  CERTUS_V1_STATUS_OVERLAP = 5,
+  // The handle was not opened, or not where it lies.
+  CERTUS_V1_STATUS_HANDLE = 6,
+  // A number names no method, no semantics, no shape, no kind of specification, or no rule.
+  CERTUS_V1_STATUS_KIND = 7,
+  // The exponent of a norm is below 1 or NaN.
+  CERTUS_V1_STATUS_NORM = 8,
+  // Blob: not whole words on a 4-byte boundary.
+  CERTUS_V1_STATUS_BLOB_MISALIGNED = 20,
+  // Blob: shorter than its header or its layers say.
+  CERTUS_V1_STATUS_BLOB_TRUNCATED = 21,
+  // Blob: does not begin with `CRTS`.
+  CERTUS_V1_STATUS_BLOB_MAGIC = 22,
+  // Blob: another version of the format.
+  CERTUS_V1_STATUS_BLOB_VERSION = 23,
+  // Blob: the length field is not the blob's length.
+  CERTUS_V1_STATUS_BLOB_LENGTH = 24,
+  // Blob: the checksum does not match, it is damaged.
+  CERTUS_V1_STATUS_BLOB_CRC = 25,
+  // Blob: no layer, or too many.
+  CERTUS_V1_STATUS_BLOB_LAYER_COUNT = 26,
+  // Blob: input width is 0, too large, or not the first layer's columns.
+  CERTUS_V1_STATUS_BLOB_INPUTS = 27,
+  // Blob: output width is not the last layer's rows.
+  CERTUS_V1_STATUS_BLOB_OUTPUTS = 28,
+  // Blob: a reserved word of the header is not 0.
+  CERTUS_V1_STATUS_BLOB_RESERVED = 29,
+  // Blob: a layer's rows are 0 or too many.
+  CERTUS_V1_STATUS_BLOB_ROWS = 30,
+  // Blob: a layer's columns are not the rows of the layer before.
+  CERTUS_V1_STATUS_BLOB_COLUMNS = 31,
+  // Blob: an unknown activation, or a parameter that it cannot have.
+  CERTUS_V1_STATUS_BLOB_ACTIVATION = 32,
+  // Blob: more rows that pass by an activation than there are.
+  CERTUS_V1_STATUS_BLOB_THROUGH = 33,
+  // Blob: a reserved word of a layer is not 0.
+  CERTUS_V1_STATUS_BLOB_LAYER_RESERVED = 34,
+  // Blob: an unknown kind of weights.
+  CERTUS_V1_STATUS_BLOB_WEIGHT_KIND = 35,
+  // Blob: weights do not lie where they should.
+  CERTUS_V1_STATUS_BLOB_WEIGHT_OFFSET = 36,
+  // Blob: biases do not lie where they should.
+  CERTUS_V1_STATUS_BLOB_BIAS_OFFSET = 37,
+  // Blob: a relative weight error that is not in [0, 1].
+  CERTUS_V1_STATUS_BLOB_WEIGHT_ERROR = 38,
+  // Blob: a bias error that is negative or not finite.
+  CERTUS_V1_STATUS_BLOB_BIAS_ERROR = 39,
+  // Blob: a weight that is NaN or infinite.
+  CERTUS_V1_STATUS_BLOB_WEIGHT = 40,
+  // Blob: a bias that is NaN or infinite.
+  CERTUS_V1_STATUS_BLOB_BIAS = 41,
+  // Inputs, or a region's arrays, of another width than the model's inputs.
+  CERTUS_V1_STATUS_REGION_WIDTH = 60,
+  // An entry that is NaN, infinite or of magnitude 2^100 or more.
+  CERTUS_V1_STATUS_REGION_ENTRY = 61,
+  // A radius that is NaN, negative, or 2^100 or more.
+  CERTUS_V1_STATUS_REGION_RADIUS = 62,
+  // No point: a lower end above the upper one, or the ball outside the box.
+  CERTUS_V1_STATUS_REGION_EMPTY = 63,
+  // The specification does not fit the model's outputs, or is not finite.
+  CERTUS_V1_STATUS_SPEC = 64,
+  // The method does not know one of the model's activations.
+  CERTUS_V1_STATUS_ACTIVATION = 65,
+  // A pre-activation could reach 2^100: f32 bounds would overflow.
+  CERTUS_V1_STATUS_MAGNITUDE = 66,
+  // Setup: `inputs` or `outputs` is not the model's.
+  CERTUS_V1_STATUS_SETUP_WIDTH = 80,
+  // Setup: an entry of the range that it cannot have, or its ends in the wrong order.
+  CERTUS_V1_STATUS_SETUP_RANGE = 81,
+  // Setup: a sensor error that is negative, not finite or too large.
+  CERTUS_V1_STATUS_SETUP_ERROR = 82,
+  // Setup: limits that are not finite or in the wrong order, or a margin that is negative or not
+  // finite.
+  CERTUS_V1_STATUS_SETUP_RULE = 83,
+  // Setup: a fallback that does not keep the limits, or is not finite.
+  CERTUS_V1_STATUS_SETUP_FALLBACK = 84,
+  // Setup: scales that are not positive, finite and increasing.
+  CERTUS_V1_STATUS_SETUP_SCALES = 85,
+  // Setup: a rule on classes for a model with one output.
+  CERTUS_V1_STATUS_SETUP_CLASSES = 86,
+  // Setup: `enter` or `leave` is 0.
+  CERTUS_V1_STATUS_SETUP_HYSTERESIS = 87,
+  // Setup: `stale` is 2^31 or more.
+  CERTUS_V1_STATUS_SETUP_CLOCK = 88,
+  // Setup: the budget is below `certus_v1_least_budget`.
+  CERTUS_V1_STATUS_SETUP_BUDGET = 89,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_status certus_v1_status;
+#else
+typedef uint32_t certus_v1_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Whose commands go out.
+enum certus_v1_mode
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // The fallback's.
+  CERTUS_V1_MODE_FALLBACK = 0,
+  // The network's.
+  CERTUS_V1_MODE_NETWORK = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_mode certus_v1_mode;
+#else
+typedef uint32_t certus_v1_mode;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What is known of a tick. Only CERTUS_V1_VERDICT_CERTIFIED is a proof.
+enum certus_v1_verdict
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // The input cannot be used, or the rule is broken; `fault` says which.
+  CERTUS_V1_VERDICT_VIOLATED = 0,
+  // For every state within the sensor error of the input the network keeps the rule.
+  CERTUS_V1_VERDICT_CERTIFIED = 1,
+  // The outputs at the input keep the rule; within the sensor error it is not proved.
+  CERTUS_V1_VERDICT_MARGINAL = 2,
+  // No valid input for longer than the setup allows before this one, or none ever.
+  CERTUS_V1_VERDICT_STALE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_verdict certus_v1_verdict;
+#else
+typedef uint32_t certus_v1_verdict;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What is wrong.
+enum certus_v1_fault
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // Nothing.
+  CERTUS_V1_FAULT_NONE = 0,
+  // The input has another number of entries than the model has inputs, or could not be read.
+  CERTUS_V1_FAULT_WIDTH = 1,
+  // The input `fault_input` is NaN or infinite.
+  CERTUS_V1_FAULT_NOT_FINITE = 2,
+  // The input `fault_input` is outside its range.
+  CERTUS_V1_FAULT_RANGE = 3,
+  // The network's own outputs, as computed, do not keep the rule or are not finite.
+  CERTUS_V1_FAULT_OUTPUT = 4,
+  // Proved: for every state within the sensor error an output is outside its limits.
+  CERTUS_V1_FAULT_EVERYWHERE = 5,
+  // The memory is too small; cannot happen, being checked when the monitor is made.
+  CERTUS_V1_FAULT_MEMORY = 6,
+  // There was no tick: the handle was refused.
+  CERTUS_V1_FAULT_CALL = 7,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_fault certus_v1_fault;
+#else
+typedef uint32_t certus_v1_fault;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What gave a verdict.
+enum certus_v1_means
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // Nothing.
+  CERTUS_V1_MEANS_NONE = 0,
+  // Intervals.
+  CERTUS_V1_MEANS_IBP = 1,
+  // Intervals, and one walk back of the rule's rows.
+  CERTUS_V1_MEANS_CROWN_IBP = 2,
+  // The simplex certificate.
+  CERTUS_V1_MEANS_SIMPLEX = 3,
+  // CROWN.
+  CERTUS_V1_MEANS_CROWN = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_means certus_v1_means;
+#else
+typedef uint32_t certus_v1_means;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// How bounds are found, from the cheapest on.
+enum certus_v1_method
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // Intervals.
+  CERTUS_V1_METHOD_IBP = 1,
+  // Intervals inside, one walk back of the specification.
+  CERTUS_V1_METHOD_CROWN_IBP = 2,
+  // Every layer walked back, the same slope on both sides.
+  CERTUS_V1_METHOD_FAST_LIN = 3,
+  // Every layer walked back, adaptive slopes.
+  CERTUS_V1_METHOD_CROWN = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_method certus_v1_method;
+#else
+typedef uint32_t certus_v1_method;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What bounds cover.
+enum certus_v1_semantics
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // The stored network in real arithmetic.
+  CERTUS_V1_SEMANTICS_REAL = 1,
+  // Also its forward pass in f32 as it rounds.
+  CERTUS_V1_SEMANTICS_DEPLOYED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_semantics certus_v1_semantics;
+#else
+typedef uint32_t certus_v1_semantics;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// The shape of a region.
+enum certus_v1_shape
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // `center`, `radius`, `norm`.
+  CERTUS_V1_SHAPE_BALL = 1,
+  // `lo`, `hi`.
+  CERTUS_V1_SHAPE_BOX = 2,
+  // The points of the ball that lie in the box.
+  CERTUS_V1_SHAPE_BALL_IN_BOX = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_shape certus_v1_shape;
+#else
+typedef uint32_t certus_v1_shape;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What is asked of the outputs.
+enum certus_v1_spec_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // Each output from below, then each from above, negated: twice the outputs.
+  CERTUS_V1_SPEC_KIND_OUTPUTS = 1,
+  // `y[label] - y[j]` for all other j in increasing order: one less than the outputs.
+  CERTUS_V1_SPEC_KIND_MARGINS = 2,
+  // The rows of a matrix.
+  CERTUS_V1_SPEC_KIND_ROWS = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_spec_kind certus_v1_spec_kind;
+#else
+typedef uint32_t certus_v1_spec_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// What the outputs shall keep.
+enum certus_v1_rule_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // `limits_lo <= y <= limits_hi` for every output; proved is `<`. FLT_MAX is no limit.
+  CERTUS_V1_RULE_KIND_LIMITS = 1,
+  // The largest output is above every other by more than `margin`, and stays the same one within
+  // the sensor error.
+  CERTUS_V1_RULE_KIND_CLASS = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum certus_v1_rule_kind certus_v1_rule_kind;
+#else
+typedef uint32_t certus_v1_rule_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// A model: `certus_v1_model_open` makes it. To be kept where it was opened.
+typedef struct certus_v1_model {
+  // Not to be read or written.
+  uint64_t opaque[8];
+} certus_v1_model;
+
+// Rows over the outputs. What its kind does not have is not read.
+typedef struct certus_v1_spec {
+  // A `certus_v1_spec_kind`.
+  uint32_t kind;
+  // Margins: the class, from 0.
+  size_t label;
+  // Rows: how many.
+  size_t rows;
+  // Rows: row-major `[rows][outputs]`.
+  const float *matrix;
+} certus_v1_spec;
+
+// An exact real set of inputs. What its shape does not have is not read.
+typedef struct certus_v1_region {
+  // A `certus_v1_shape`.
+  uint32_t shape;
+  // The norm's exponent p: 1, 2, INFINITY, or any number above 1.
+  float norm;
+  // Radius of the ball.
+  float radius;
+  // Entries of each array: the model's inputs.
+  size_t inputs;
+  // Centre of the ball.
+  const float *center;
+  // Lower ends of the box.
+  const float *lo;
+  // Upper ends of the box.
+  const float *hi;
+} certus_v1_region;
+
+// What a monitor shall do; `certus_v1_setup_default` fills in what is usual. The arrays are not
+// copied: they stay, unchanged, as long as a monitor of this setup is used. The struct need not.
+typedef struct certus_v1_setup {
+  // Entries of `range_lo`, `range_hi` and `error_radii`: the model's inputs.
+  size_t inputs;
+  // Least valid value of each input.
+  const float *range_lo;
+  // Largest valid value of each input.
+  const float *range_hi;
+  // The sensor error: CERTUS_V1_SHAPE_BOX for `error_radii`, CERTUS_V1_SHAPE_BALL for
+  // `error_radius` in the norm of exponent `error_norm`.
+  uint32_t error;
+  // Norm of a ball.
+  float error_norm;
+  // Radius of a ball.
+  float error_radius;
+  // How far the truth may be from each input, each way.
+  const float *error_radii;
+  // Entries of `limits_lo`, `limits_hi` and `fallback`: the model's outputs.
+  size_t outputs;
+  // A `certus_v1_rule_kind`.
+  uint32_t rule;
+  // For a class, from 0 on.
+  float margin;
+  // Lower limits.
+  const float *limits_lo;
+  // Upper limits.
+  const float *limits_hi;
+  // The command in place of the network's.
+  const float *fallback;
+  // Multiply-adds that a tick may take; UINT64_MAX for no limit but the certificates' own.
+  uint64_t budget;
+  // Ticks of the clock from one valid input to the next, at most.
+  uint32_t stale;
+  // So many misses in a row enter the fallback: 1 lets no command pass that is not certified.
+  uint32_t enter;
+  // So many certified ticks in a row leave it.
+  uint32_t leave;
+  // A `certus_v1_semantics`.
+  uint32_t semantics;
+  // Parts and multiples of the sensor error to try beside the whole, increasing.
+  const float *scales;
+  // Entries of `scales`.
+  size_t scale_count;
+} certus_v1_setup;
+
+// A monitor: `certus_v1_monitor_init` makes it. To be kept where it was made.
+typedef struct certus_v1_monitor {
+  // Not to be read or written.
+  uint64_t opaque[32];
+  // Not to be read or written.
+  size_t opaque_words[24];
+} certus_v1_monitor;
+
+// What a tick gives.
+typedef struct certus_v1_report {
+  // What to send: the network's outputs, or the fallback. To be read before the monitor's next tick;
+  // NULL only if there was no tick.
+  const float *command;
+  // Its entries.
+  size_t outputs;
+  // Multiply-adds of this tick, at most `certus_v1_worst_case`.
+  uint64_t work;
+  // Whose command that is.
+  certus_v1_mode mode;
+  // What is known of the network's outputs, whichever command goes out.
+  certus_v1_verdict verdict;
+  // What is wrong, if violated.
+  certus_v1_fault fault;
+  // Which input that is, or CERTUS_V1_NONE.
+  uint32_t fault_input;
+  // For a rule on classes the class of the outputs, else CERTUS_V1_NONE.
+  uint32_t label;
+  // What gave the verdict, if certified, or found the limits broken everywhere.
+  certus_v1_means by;
+  // The largest part or multiple of the sensor error that was certified, 0 if none was.
+  float scale;
+  // Ticks without a certificate up to this one, one after the other.
+  uint32_t misses;
+} certus_v1_report;
+
+// How many ticks ended how; a count stays at its largest value.
+typedef struct certus_v1_counters {
+  // Certified.
+  uint32_t certified;
+  // Marginal.
+  uint32_t marginal;
+  // Violated.
+  uint32_t violated;
+  // Stale.
+  uint32_t stale;
+  // Ticks in which the fallback went out.
+  uint32_t fallback;
+  // Most misses one after the other.
+  uint32_t longest;
+} certus_v1_counters;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Checks a blob and makes a handle of it.
+//
+// `blob`: `bytes` bytes, as `certus pack` writes them, on a 4-byte boundary (16 is what it was laid
+// out for). The handle refers to them: they stay where they are, unchanged, as long as it is used.
+// Errors: each way in which a blob is refused has its status; the handle is then closed.
+// Work: one pass over the blob. To check it again later, open it again.
+certus_v1_status certus_v1_model_open(struct certus_v1_model *model,
+                                      const void *blob,
+                                      size_t bytes);
+
+// Number of inputs; 0 if the handle is refused.
+size_t certus_v1_model_inputs(const struct certus_v1_model *model);
+
+// Number of outputs; 0 if the handle is refused.
+size_t certus_v1_model_outputs(const struct certus_v1_model *model);
+
+// Number of affine layers; 0 if the handle is refused.
+size_t certus_v1_model_layers(const struct certus_v1_model *model);
+
+// Words of working memory for `certus_v1_forward`; 0 if the handle is refused.
+size_t certus_v1_forward_words(const struct certus_v1_model *model);
+
+// The network's outputs at `x` in f32.
+//
+// `memory`: `words` words, at least `certus_v1_forward_words`; `out`: `outputs` floats, at least the
+// model's outputs. Errors: `out` is NaN throughout, but where it is itself refused.
+// Work: a multiply-add a weight.
+certus_v1_status certus_v1_forward(const struct certus_v1_model *model,
+                                   const float *x,
+                                   size_t inputs,
+                                   uint32_t *memory,
+                                   size_t words,
+                                   float *out,
+                                   size_t outputs);
+
+// Words of working memory for `certus_v1_lower_bounds` with blocks of up to `block` rows: 1 takes
+// the least, more of them read the weights less often and change no bound. 0 if the handle or the
+// method is refused, or if so much does not fit the address space.
+//
+// `method`: a `certus_v1_method`.
+size_t certus_v1_bounds_words(const struct certus_v1_model *model, uint32_t method, size_t block);
+
+// Rows of a specification for a model; 0 if either is refused.
+size_t certus_v1_spec_rows(const struct certus_v1_model *model, const struct certus_v1_spec *spec);
+
+// Lower bounds of the rows of a specification over a region.
+//
+// `out[r] <= min over the region of row r`: for the stored network in real arithmetic and, under
+// deployed semantics, also for its f32 forward pass in any order of its sums. -INFINITY where there
+// is no bound, never NaN.
+// `method`: a `certus_v1_method`; `semantics`: a `certus_v1_semantics`; `memory`: `words` words, at
+// least `certus_v1_bounds_words` with a block of 1; `out`: `rows` floats, at least
+// `certus_v1_spec_rows`; `work`: the multiply-adds done, may be NULL. Errors: `out` is -INFINITY
+// throughout, but where it is itself refused.
+certus_v1_status certus_v1_lower_bounds(const struct certus_v1_model *model,
+                                        const struct certus_v1_region *region,
+                                        const struct certus_v1_spec *spec,
+                                        uint32_t method,
+                                        uint32_t semantics,
+                                        uint32_t *memory,
+                                        size_t words,
+                                        float *out,
+                                        size_t rows,
+                                        uint64_t *work);
+
+// Words of working memory for `certus_v1_simplex`, as `certus_v1_bounds_words`; with larger blocks it
+// may walk rows that a block of 1 finds it can leave out.
+size_t certus_v1_simplex_words(const struct certus_v1_model *model,
+                               size_t block);
+
+// The radius of an open ball around `x` on which every row of a specification is positive, by the
+// simplex certificate; for networks of ReLU and leaky ReLU.
+//
+// Each row, `offsets` added (one a row; NULL for none), is positive at every real point nearer to `x`
+// than `radius` in the norm of exponent `norm`: semantics, memory and work as for
+// `certus_v1_lower_bounds`. 0 where nothing is proved, and on errors, but where `radius` is itself
+// refused; infinite where nothing changes the outputs' order.
+certus_v1_status certus_v1_simplex(const struct certus_v1_model *model,
+                                   const float *x,
+                                   size_t inputs,
+                                   float norm,
+                                   const struct certus_v1_spec *spec,
+                                   const float *offsets,
+                                   uint32_t semantics,
+                                   uint32_t *memory,
+                                   size_t words,
+                                   float *radius,
+                                   uint64_t *work);
+
+// Whether lower bounds prove that every row is positive: each is a finite number above 0, and there
+// is one at least. False for NULL.
+bool certus_v1_certified(const float *bounds, size_t rows);
+
+// A setup in which each tick decides for itself, under deployed semantics, without a budget, with the
+// scales 1/4, 1/2, 2 and 4; `stale`, the arrays and their kinds are left 0, to be filled in.
+certus_v1_status certus_v1_setup_default(struct certus_v1_setup *setup);
+
+// Multiply-adds of inference and intervals at most: the smallest budget. 0 if the handle or the setup
+// is refused.
+uint64_t certus_v1_least_budget(const struct certus_v1_model *model,
+                                const struct certus_v1_setup *setup);
+
+// Multiply-adds of inference and one certificate of each kind at most: the smallest budget with which
+// none is left out. 0 if the handle or the setup is refused.
+uint64_t certus_v1_full_budget(const struct certus_v1_model *model,
+                               const struct certus_v1_setup *setup);
+
+// No tick takes more multiply-adds. 0 if the handle or the setup is refused.
+uint64_t certus_v1_worst_case(const struct certus_v1_model *model,
+                              const struct certus_v1_setup *setup);
+
+// Words of memory of a monitor, with blocks of up to `block` rows. 0 if the handle or the setup is
+// refused.
+size_t certus_v1_monitor_words(const struct certus_v1_model *model,
+                               const struct certus_v1_setup *setup,
+                               size_t block);
+
+// Makes a monitor that begins in fallback.
+//
+// `memory`: `words` words, at least `certus_v1_monitor_words` with a block of 1; they stay where they
+// are, and are the monitor's own, as long as it is used. So do the model's blob and the setup's
+// arrays; the model's handle and the setup itself need not stay.
+// Errors: why the handle, the memory or the setup is refused; the monitor is then no monitor, but
+// where it overlaps what it should be made of: it is then left as it is.
+certus_v1_status certus_v1_monitor_init(struct certus_v1_monitor *monitor,
+                                        const struct certus_v1_model *model,
+                                        const struct certus_v1_setup *setup,
+                                        uint32_t *memory,
+                                        size_t words);
+
+// One tick: judges the input measured at `now`, in ticks of a clock that may wrap, and says what to
+// send.
+//
+// Errors: if `report` or the handle is refused there was no tick, and the report, if it can be
+// written, says CERTUS_V1_FAULT_CALL. If `x` is refused there was a tick with an input of the wrong
+// width, so that the fallback goes out; the status tells why.
+// Work: in the report.
+certus_v1_status certus_v1_monitor_check(struct certus_v1_monitor *monitor,
+                                         const float *x,
+                                         size_t inputs,
+                                         uint32_t now,
+                                         struct certus_v1_report *report);
+
+// Whose commands go out; the fallback's if the handle is refused.
+certus_v1_mode certus_v1_monitor_mode(const struct certus_v1_monitor *monitor);
+
+// How many ticks ended how since the monitor was made; all 0 if the handle is refused.
+certus_v1_status certus_v1_monitor_counters(const struct certus_v1_monitor *monitor,
+                                            struct certus_v1_counters *counters);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CERTUS_H */
