@@ -504,7 +504,8 @@ size_t certus_v1_forward_words(const struct certus_v1_model *model);
 // The network's outputs at `x` in f32.
 //
 // `memory`: `words` words, at least `certus_v1_forward_words`; `out`: `outputs` floats, at least the
-// model's outputs. Errors: `out` is NaN throughout, but where it is itself refused.
+// model's outputs, what is beyond them NaN. Errors: `out` is NaN throughout, but where it is itself
+// refused or overlaps.
 // Work: a multiply-add a weight.
 certus_v1_status certus_v1_forward(const struct certus_v1_model *model,
                                    const float *x,
@@ -531,8 +532,8 @@ size_t certus_v1_spec_rows(const struct certus_v1_model *model, const struct cer
 // is no bound, never NaN.
 // `method`: a `certus_v1_method`; `semantics`: a `certus_v1_semantics`; `memory`: `words` words, at
 // least `certus_v1_bounds_words` with a block of 1; `out`: `rows` floats, at least
-// `certus_v1_spec_rows`; `work`: the multiply-adds done, may be NULL. Errors: `out` is -INFINITY
-// throughout, but where it is itself refused.
+// `certus_v1_spec_rows`, what is beyond them -INFINITY; `work`: the multiply-adds done, may be NULL.
+// Errors: `out` is -INFINITY throughout, but where it is itself refused or overlaps.
 certus_v1_status certus_v1_lower_bounds(const struct certus_v1_model *model,
                                         const struct certus_v1_region *region,
                                         const struct certus_v1_spec *spec,
@@ -555,7 +556,7 @@ size_t certus_v1_simplex_words(const struct certus_v1_model *model,
 // Each row, `offsets` added (one a row; NULL for none), is positive at every real point nearer to `x`
 // than `radius` in the norm of exponent `norm`: semantics, memory and work as for
 // `certus_v1_lower_bounds`. 0 where nothing is proved, and on errors, but where `radius` is itself
-// refused; infinite where nothing changes the outputs' order.
+// refused or overlaps; infinite where the rows are positive everywhere.
 certus_v1_status certus_v1_simplex(const struct certus_v1_model *model,
                                    const float *x,
                                    size_t inputs,

@@ -19,7 +19,8 @@ pub unsafe extern "C" fn certus_v1_forward_words(model: *const Model) -> usize {
 /// The network's outputs at `x` in f32.
 ///
 /// `memory`: `words` words, at least `certus_v1_forward_words`; `out`: `outputs` floats, at least the
-/// model's outputs. Errors: `out` is NaN throughout, but where it is itself refused.
+/// model's outputs, what is beyond them NaN. Errors: `out` is NaN throughout, but where it is itself
+/// refused or overlaps.
 /// Work: a multiply-add a weight.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn certus_v1_forward(
@@ -87,8 +88,8 @@ pub unsafe extern "C" fn certus_v1_spec_rows(model: *const Model, spec: *const S
 /// is no bound, never NaN.
 /// `method`: a `certus_v1_method`; `semantics`: a `certus_v1_semantics`; `memory`: `words` words, at
 /// least `certus_v1_bounds_words` with a block of 1; `out`: `rows` floats, at least
-/// `certus_v1_spec_rows`; `work`: the multiply-adds done, may be NULL. Errors: `out` is -INFINITY
-/// throughout, but where it is itself refused.
+/// `certus_v1_spec_rows`, what is beyond them -INFINITY; `work`: the multiply-adds done, may be NULL.
+/// Errors: `out` is -INFINITY throughout, but where it is itself refused or overlaps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn certus_v1_lower_bounds(
     model: *const Model,
@@ -142,7 +143,7 @@ pub unsafe extern "C" fn certus_v1_simplex_words(model: *const Model, block: usi
 /// Each row, `offsets` added (one a row; NULL for none), is positive at every real point nearer to `x`
 /// than `radius` in the norm of exponent `norm`: semantics, memory and work as for
 /// `certus_v1_lower_bounds`. 0 where nothing is proved, and on errors, but where `radius` is itself
-/// refused; infinite where nothing changes the outputs' order.
+/// refused or overlaps; infinite where the rows are positive everywhere.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn certus_v1_simplex(
     model: *const Model,
