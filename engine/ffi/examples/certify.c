@@ -38,7 +38,7 @@ static int certify(const float x[2])
     static const char *names[] = {"ibp", "crown-ibp", "fast-lin", "crown"};
     const float norms[] = {1.0f, 2.0f, 3.0f, INFINITY};
     size_t words = sizeof memory / sizeof memory[0];
-    /* More than for blocks of one row would do, and could walk more rows than it has to. */
+    /* With more memory its blocks are larger, and may walk rows that could be left out. */
     size_t least = certus_v1_simplex_words(&model, 1);
     float y[1], sign[1], bound[1], radius;
     uint64_t work;

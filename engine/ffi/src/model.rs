@@ -61,7 +61,7 @@ pub(crate) unsafe fn get(
 /// `blob`: `bytes` bytes, as `certus pack` writes them, on a 4-byte boundary (16 is what it was laid
 /// out for). The handle refers to them: they stay where they are, unchanged, as long as it is used.
 /// Errors: each way in which a blob is refused has its status; the handle is then closed.
-/// Work: one pass over the blob. To check it again later, open it again.
+/// Work: one pass over the blob. To check it again later, open another handle on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn certus_v1_model_open(
     model: *mut Model,
