@@ -25,9 +25,9 @@ pub const fn forward_macs(model: &Model<'_>) -> u64 {
 /// step through, and a pass over what they reach, two over the inputs; each neuron of layer k that is
 /// back-substituted `sum_(j<k) (6 r_j + 2 r_j c_j + 2 c_j) + 2 n` (Fast-Lin `r_j c_j`); functions
 /// carried `r_k (2 c_k n + 2 c_k + 12 n)` a layer; where a call may end early, a pass over what the
-/// rows reach in each layer, and intervals and rows once more for each layer that is walked. Else
-/// reached where no neuron is dead, settled, or
-/// shared by both walks. The size of a block has no part in it.
+/// rows reach in each layer, and intervals and rows once more for each layer that is walked. But for
+/// that, reached where no neuron is dead, settled, or shared by both walks. The size of a block has no
+/// part in it.
 pub const fn most_macs(model: &Model<'_>, options: &Options, spec: &Spec<'_>) -> u64 {
     let last = model.depth() - 1;
     let inputs = model.inputs() as u64;

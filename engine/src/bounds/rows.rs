@@ -41,6 +41,9 @@ impl Call<'_> {
         while done < walked {
             // One-sided rows: a block holds as many as it has floors.
             let take = scratch.block.floor.len().min(walked - done);
+            let capped = done < own;
+            let first = done.saturating_sub(own);
+            let last_row = first + take - usize::from(capped);
             let row = |r: usize| match (done + r).checked_sub(own) {
                 Some(r) => r,
                 None => walked - own,
@@ -53,17 +56,16 @@ impl Call<'_> {
                 }
                 let found = self.bound(arith, state, scratch, j, work);
                 let mut found = found.iter().copied();
-                if done < own
-                    && let Some(found) = found.next()
-                {
+                if capped && let Some(found) = found.next() {
                     cap = better_lower(cap, found);
                 }
-                let mine = out.iter_mut().skip(done.saturating_sub(own)).take(take);
-                for (out, found) in mine.zip(found) {
+                let mine = out.get_mut(first..last_row).unwrap_or(&mut []);
+                for (out, found) in mine.iter_mut().zip(found) {
                     *out = better_lower(*out, if cap < found { cap } else { found });
                 }
-                let mine = out.get(done.saturating_sub(own)..).unwrap_or(&[]);
-                if options.early && is_settled(mine.get(..take).unwrap_or(mine)) {
+                // Rows of later blocks need the cap at its best.
+                let needed = capped && done + take < walked;
+                if options.early && !needed && is_settled(mine) {
                     break;
                 }
             }

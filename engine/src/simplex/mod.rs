@@ -79,9 +79,9 @@ impl<const K: usize> Simplex<K> {
 ///
 /// `distance <= min {||x - u||_p : x in the box and on the hyperplane}` for each face listed, and
 /// a face that is not listed is at least as far as the last that is. Hence all rows of the
-/// specification, with what the query adds to them, are positive at every x of the box with `||x - u||_p < radius()`, for the stored
-/// network in real arithmetic and, within their error fields, the network it was made from; under
-/// deployed semantics also for [`crate::bounds::forward`] as it rounds.
+/// specification, with what the query adds to them, are positive at every x of the box with
+/// `||x - u||_p < radius()`, for the stored network in real arithmetic and, within their error fields,
+/// the network it was made from; under deployed semantics also for [`crate::bounds::forward`] as it rounds.
 ///
 /// Let D_k be how far layer k's pre-activations move from the floats z_k computed at u. While no
 /// neuron below changes its side, `D_k = W_k s D_{k-1}` with s the slopes at u, plus what the

@@ -81,6 +81,9 @@ pub struct Rows<'a> {
     pub goal: f32,
 }
 
+/// Rows whose slopes go through the engine in one call.
+const TOGETHER: usize = 256;
+
 /// Multiply-adds that optimising the intermediate bounds of one question may take.
 const MOST_WORK: u64 = 20_000_000_000;
 
@@ -168,19 +171,28 @@ pub fn tighten(
     work.product_macs += search.macs();
     let region = around.region();
     let mut out = Vec::new();
-    let spec = Spec::Rows { matrix: &matrix, rows: open.len() };
     if settings.shared {
+        let spec = Spec::Rows { matrix: &matrix, rows: open.len() };
         let (lower, upper) = search.slopes(0, neurons);
         let given = Given { ends: Some(known), slopes: Some((&lower, &upper)) };
         let options = Options { semantics, ..Options::new(Method::Crown) };
         let layer = Some(rows.layer);
         work += runner.lower_bounds_given(&region, &spec, &options, &given, layer, &mut out)?.work;
     } else {
-        let (lower, upper): (Vec<_>, Vec<_>) =
-            (0..search.sets()).map(|set| search.slopes(set, neurons)).unzip();
-        let (lower, upper) = (lower.concat(), upper.concat());
-        let own = OwnSlopes { ends: known, lower: &lower, upper: &upper };
-        work += runner.lower_bounds_own(&region, &spec, semantics, &own, rows.layer, &mut out)?;
+        // Some at a time: their slopes take a float each for every neuron.
+        let mut some = Vec::new();
+        for first in (0..open.len()).step_by(TOGETHER) {
+            let sets = first..open.len().min(first + TOGETHER);
+            let matrix = &matrix[first * width..sets.end * width];
+            let spec = Spec::Rows { matrix, rows: sets.len() };
+            let (lower, upper): (Vec<_>, Vec<_>) =
+                sets.map(|set| search.slopes(set, neurons)).unzip();
+            let (lower, upper) = (lower.concat(), upper.concat());
+            let own = OwnSlopes { ends: known, lower: &lower, upper: &upper };
+            work +=
+                runner.lower_bounds_own(&region, &spec, semantics, &own, rows.layer, &mut some)?;
+            out.extend_from_slice(&some);
+        }
     }
     for (r, bound) in open.iter().zip(&out) {
         let lower = &mut rows.lower[*r];

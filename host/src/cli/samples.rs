@@ -239,7 +239,7 @@ impl<'a> Setup<'a> {
         let lines = self.lines(&tallies.into_inner().unwrap_or_else(PoisonError::into_inner));
         let write = |records: &[Record], out: &mut dyn std::io::Write| {
             write(format, records, &heading, out)?;
-            // A row's counts are the run's, also where it goes on with an earlier one.
+            // Of the samples that this run answered: what --resume took over has no stages.
             if format == Format::Table && lines.len() > 1 {
                 stages::write(&lines, out)
             } else {

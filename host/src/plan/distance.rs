@@ -55,19 +55,19 @@ pub struct RegionSearch {
 }
 
 impl RegionSearch {
-    /// What it finds up to `limit`.
+    /// What it finds up to `limit`: nothing where it refuses what the engine would not.
     fn search(
         &self,
         worker: &Worker<'_>,
         ball: &Ball<'_>,
         limit: f64,
-    ) -> std::result::Result<search::Found, Error> {
+    ) -> std::result::Result<Option<search::Found>, Error> {
         let Ball { x, class, clip, question, .. } = *ball;
         Region::ball(x, 0.0, question.norm).check(x.len())?;
         let regions = self.regions;
         let budget = search::Budget { regions, programs: 10 * regions, limit };
         let model = worker.runner.model();
-        search::search(model, x, class, question.norm, clip, &budget).map_err(|_| Error::Spec)
+        Ok(search::search(model, x, class, question.norm, clip, &budget).ok())
     }
 }
 
@@ -84,14 +84,15 @@ impl Stage for RegionSearch {
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
         // A little beyond, so that the radius asked for can be reached.
         let found = self.search(worker, ball, 1.01 * ball.epsilon)?;
-        known.clear = known.clear.max(found.radius);
+        known.clear = found.map_or(known.clear, |found| known.clear.max(found.radius));
         Ok(Work::default())
     }
 
     fn radius(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, answer: &mut Answer) -> Option<f64> {
         answer.record.exact = Some(false);
         match self.search(worker, ball, LARGEST_RADIUS) {
-            Ok(found) => {
+            Ok(None) => Some(0.0),
+            Ok(Some(found)) => {
                 let admitted = |point: &[f32]| ball.question.admits(point);
                 let violation = found.violation.filter(|found| admitted(&found.point));
                 answer.record.exact = Some(found.exact && violation.is_some());
