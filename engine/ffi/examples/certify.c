@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "certus.h"
+#include "certus_monitor.h"
 
 /* In firmware all of this is static, the blob in flash. */
 static _Alignas(16) unsigned char blob[1 << 16];

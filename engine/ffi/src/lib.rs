@@ -1,4 +1,4 @@
-//! The C interface of `certus-engine`: a static library, and `include/certus.h` for it.
+//! The C interface of `certus-engine`: a static library, and the headers of `include`.
 //!
 //! `engine/ffi/README.md` is its page. Every function begins with `certus_v1_`; a change that breaks
 //! a caller gets another number, and the old names stay.

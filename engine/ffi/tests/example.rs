@@ -203,8 +203,8 @@ fn the_example_prints_the_engines_bits() {
 }
 
 #[test]
-fn the_header_is_c99_and_cpp() {
-    let Some(compiler) = compiler("the_header_is_c99_and_cpp") else { return };
+fn the_headers_are_c99_and_cpp() {
+    let Some(compiler) = compiler("the_headers_are_c99_and_cpp") else { return };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut languages = vec![(compiler, "c", "-std=c99")];
     let cpp = env::var("CXX").unwrap_or_else(|_| "c++".into());
@@ -215,7 +215,7 @@ fn the_header_is_c99_and_cpp() {
         let mut check = Command::new(compiler);
         check.args(["-x", language, standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
         let unit = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("header.{language}"));
-        fs::write(&unit, "#include \"certus.h\"\n").expect("a folder to write to");
+        fs::write(&unit, "#include \"certus_monitor.h\"\n").expect("a folder to write to");
         succeed(check.arg("-fsyntax-only").arg("-I").arg(root.join("include")).arg(&unit));
     }
 }
