@@ -211,8 +211,7 @@ fn distances_hold_and_are_tight() {
                     assert_eq!(bits(&blocks.simplex), bits(&portable.simplex), "{what}");
                     let few = find::<_, 2>(Portable, &model, &query, 2);
                     check(&what, &few, &truth, &case, exact, &mut tally);
-                    let first = |x: &Simplex<ALL>| bits(x).into_iter().take(2).collect::<Vec<_>>();
-                    assert_eq!(bits(&few.simplex), first(&portable.simplex), "{what}");
+                    fewer(&what, &few.simplex, &portable.simplex, query.clip.is_some());
                     let fast = certus::cpu::Fast::new(model.depth(), false);
                     check(
                         &what,
@@ -254,6 +253,24 @@ fn distances_hold_and_are_tight() {
         exact += sum.exact;
     }
     assert!(exact > 300, "{exact}");
+}
+
+/// Two facets kept of many are the first two of them.
+///
+/// In a box a row is left out where it cannot reach 0 within the second distance, and its own
+/// distance is bisected where nothing is left out: the bound of what it reaches is no monotone
+/// function of the radius in its last bits, so that the bisection may end a little below.
+fn fewer(what: &str, few: &Simplex<2>, all: &Simplex<ALL>, cut: bool) {
+    let (few, all) = (bits(few), bits(all));
+    if !cut {
+        assert_eq!(few, all[..few.len()], "{what}");
+    }
+    assert_eq!(few.len(), all.len().min(2), "{what}");
+    for (kept, first) in few.iter().zip(&all) {
+        assert!(all.contains(kept), "{what}: {few:?} of {all:?}");
+        let [kept, first] = [kept, first].map(|(.., bits)| f32::from_bits(*bits));
+        assert!(first <= kept && kept <= first * 1.000_01, "{what}: {kept} for {first}");
+    }
 }
 
 /// The facets as bits.

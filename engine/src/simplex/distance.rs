@@ -59,7 +59,8 @@ pub(super) fn distance<A: Arithmetic>(
     if limit < far && beyond(limit) {
         return limit;
     }
-    // Whatever the limit is, the same numbers are tried.
+    // Whatever the limit is, the same numbers are tried. `beyond` is monotone but for the last bits
+    // of its rounding: the search may end that little below a limit that would have been met.
     let (mut low, mut high) = (free, 2.0 * free);
     while high < far && beyond(high) {
         (low, high) = (high, 2.0 * high);
