@@ -25,6 +25,9 @@ pub trait Gradient {
     fn backward(&mut self, seeds: &[f32], each: usize) -> &[f32];
 }
 
+/// Up to so many points go through a layer one by one: a matrix product would copy the weights first.
+const FEW: usize = 2;
+
 /// The dense layers of a model in f32, as matrix products on one core.
 ///
 /// Memory: the activations of the largest batch, and a copy of weights stored as f16.
@@ -128,10 +131,17 @@ impl Dense<'_> {
         self.out.clear();
         (0..points).for_each(|_| self.out.extend_from_slice(self.bias));
         let mut out = std::mem::take(&mut self.out);
+        let weights = self.weights();
         let fed = ArrayView2::from_shape((points, self.cols), &self.fed).expect("points x cols");
         let mut view =
             ArrayViewMut2::from_shape((points, self.rows), &mut out).expect("points x rows");
-        general_mat_mul(1.0, &fed, &self.weights().reversed_axes(), 1.0, &mut view);
+        if points <= FEW {
+            for (mut out, fed) in view.rows_mut().into_iter().zip(fed.rows()) {
+                out += &weights.dot(&fed);
+            }
+        } else {
+            general_mat_mul(1.0, &fed, &weights.reversed_axes(), 1.0, &mut view);
+        }
         self.out = out;
         self.slopes.clear();
         for row in self.out.chunks_exact_mut(self.rows.max(1)) {
@@ -160,6 +170,14 @@ impl Dense<'_> {
             .expect("points x each x rows");
         let mut below =
             ArrayViewMut2::from_shape((rows, self.cols), below).expect("points x each x cols");
-        general_mat_mul(1.0, &above, &self.weights(), 0.0, &mut below);
+        if rows <= FEW {
+            for (mut below, above) in below.rows_mut().into_iter().zip(above.rows()) {
+                let weights = self.weights();
+                let steep = above.iter().zip(weights.rows()).filter(|(g, _)| **g != 0.0);
+                steep.for_each(|(g, row)| below.scaled_add(*g, &row));
+            }
+        } else {
+            general_mat_mul(1.0, &above, &self.weights(), 0.0, &mut below);
+        }
     }
 }

@@ -64,6 +64,10 @@ pub enum Refusal {
 /// By how much of its way from the base a point that is not settled is pushed on.
 const PUSHES: [f64; 6] = [0.0, 2e-7, 2e-6, 2e-5, 2e-4, 2e-3];
 
+/// What a push may gain at most, as a share of what the lead has gained on the way from the base:
+/// some times the longest push. A point that lacks more is not pushed.
+const GAIN: f32 = 0.02;
+
 /// Replays `point`: a [`Witness`] if it lies in `threat` and some output `j` has
 /// `f_j(point) >= f_class(point)`.
 ///
@@ -72,7 +76,8 @@ const PUSHES: [f64; 6] = [0.0, 2e-7, 2e-6, 2e-5, 2e-4, 2e-3];
 /// the stored network in real arithmetic and for every network within its `weight_error` and
 /// `bias_error`. This is [`Semantics::Real`](certus_engine::bounds::Semantics) whatever is asked of
 /// proofs: a claim of deployed semantics includes the real one and falls with it. A point too close
-/// to the boundary to be settled is pushed on along its way, within the threat.
+/// to the boundary to be settled is pushed on along its way, within the threat; one that is far from
+/// it is not.
 ///
 /// # Errors
 /// [`Refusal`], of the point as given where it is outside, else of the best that was tried. Work:
@@ -98,6 +103,13 @@ pub fn replay(
             Err(Refusal::Unsettled { lead }) => {
                 let better = !matches!(refusal, Refusal::Unsettled { lead: old } if old >= lead);
                 refusal = if better { Refusal::Unsettled { lead } } else { refusal };
+                if push == 0.0 {
+                    let base = self::lead(&runner.forward(&place.base), class);
+                    let gained = base.map_or(f32::INFINITY, |(base, _)| lead - base);
+                    if lead < -GAIN * gained.abs() {
+                        break;
+                    }
+                }
             }
             Err(_) if push > 0.0 => {}
             Err(other) => return Err(other),
