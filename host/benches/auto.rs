@@ -25,7 +25,7 @@ use certus_engine::model::Model;
 use certus_engine::region::Norm;
 
 /// Rounds.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// What is compared; `auto` last.
 fn methods() -> Vec<(&'static str, Vec<SharedStage>)> {

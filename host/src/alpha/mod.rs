@@ -10,6 +10,7 @@
 //! * [`tighten`]: better bounds of rows over the pre-activations of a layer.
 //! * [`margins`]: of a classifier's margins; [`ends`]: of all pre-activations, layer by layer.
 
+mod barrier;
 mod layers;
 mod lines;
 mod search;
@@ -21,6 +22,7 @@ use certus_engine::region::{Norm, Region};
 use certus_engine::spec::Spec;
 
 use crate::cpu::Runner;
+use barrier::Barrier;
 use search::Search;
 
 /// How slopes are searched for.
@@ -37,11 +39,14 @@ pub struct Settings {
     pub decay: f32,
     /// One set of slopes for all rows, rather than one for each.
     pub shared: bool,
+    /// Whether [`improve`] gives up where no slopes can prove what is asked, rather than go on for
+    /// margins that are merely better.
+    pub give_up: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { iterations: 20, rate: 0.5, curved: 0.05, decay: 0.98, shared: false }
+        Self { iterations: 20, rate: 0.5, curved: 0.05, decay: 0.98, shared: false, give_up: false }
     }
 }
 
@@ -89,7 +94,8 @@ const MOST_WORK: u64 = 20_000_000_000;
 
 /// Raises lower bounds of the margins of `class` until all are above 0, from pre-activation bounds:
 /// with slopes searched for; where that does not do, with pre-activation bounds whose slopes were
-/// searched for too, if that takes no more than some seconds.
+/// searched for too, if that takes no more than some seconds. With [`Settings::give_up`], neither where
+/// the convex barrier of these relaxations is below 0 (Salman et al., 2019).
 ///
 /// `lower`: in the order of [`Spec::Margins`]. `lo`, `hi`: of all neurons, valid over the region; they
 /// may become tighter. What holds is what [`tighten`] says.
@@ -106,14 +112,24 @@ pub fn improve(
     settings: &Settings,
 ) -> Result<Work, Error> {
     let open = |lower: &[f32]| lower.iter().any(|bound| !(*bound > 0.0));
+    let model = *runner.model();
+    let rows = MarginRows::new(&model, class).filter(|_| settings.give_up);
+    let mut barrier = rows
+        .as_ref()
+        .filter(|_| open(lower))
+        .and_then(|rows| Barrier::new(&model, around, (&*lo, &*hi), &rows.matrix));
     let mut work = Work::default();
-    if open(lower) {
+    if open(lower) && !barrier.as_mut().is_some_and(Barrier::given) {
         work += margins(runner, around, semantics, (&*lo, &*hi), class, lower, 0.0, settings)?;
     }
-    if open(lower) && ends_work(runner.model(), (&*lo, &*hi), settings) <= MOST_WORK {
+    if open(lower)
+        && ends_work(&model, (&*lo, &*hi), settings) <= MOST_WORK
+        && !barrier.as_mut().is_some_and(Barrier::any)
+    {
         work += ends(runner, around, semantics, (&mut *lo, &mut *hi), settings)?;
         work += margins(runner, around, semantics, (&*lo, &*hi), class, lower, 0.0, settings)?;
     }
+    work.product_macs += barrier.map_or(0, |barrier| barrier.macs());
     Ok(work)
 }
 
@@ -217,28 +233,18 @@ pub fn margins(
     settings: &Settings,
 ) -> Result<Work, Error> {
     let model = *runner.model();
-    let Some(last) = final_activation(&model) else {
+    let Some(MarginRows { matrix, count, own }) = MarginRows::new(&model, class) else {
         // Margins are of the outputs, not of what goes into an activation that bends them.
         return Ok(Work::default());
     };
-    let layer = model.depth() - 1;
-    let outputs = model.outputs();
-    let spec = Spec::Margins { class };
-    let own = usize::from(last == Activation::Relu);
-    let count = spec.count(outputs);
     if lower.len() != count {
         return Err(Error::Spec);
     }
-    // The row after the last margin is the class's own output, which must be positive too where
-    // outputs are cut off at 0.
-    let matrix: Vec<f32> = (0..count + own)
-        .flat_map(|r| (0..outputs).map(move |j| spec.coefficient(r, j, outputs)))
-        .collect();
     let mut found = lower.to_vec();
-    found.resize(count + own, f32::NEG_INFINITY);
-    let mut rows = Rows { layer, matrix: &matrix, lower: &mut found, goal };
+    found.resize(count + usize::from(own), f32::NEG_INFINITY);
+    let mut rows = Rows { layer: model.depth() - 1, matrix: &matrix, lower: &mut found, goal };
     let work = tighten(runner, around, semantics, ends, &mut rows, settings)?;
-    let most = if own == 1 { found[count] } else { f32::INFINITY };
+    let most = if own { found[count] } else { f32::INFINITY };
     for (lower, found) in lower.iter_mut().zip(&found) {
         let bound = if *found < most { *found } else { most };
         *lower = if bound > *lower { bound } else { *lower };
@@ -246,12 +252,33 @@ pub fn margins(
     Ok(work)
 }
 
-/// The last layer's activation if margins can be bounded before it.
-fn final_activation(model: &Model<'_>) -> Option<Activation> {
-    let layer = model.layer(model.depth() - 1)?;
-    let plain = layer.activation == Activation::Identity
-        || layer.activation == Activation::Relu && layer.through == 0;
-    plain.then_some(layer.activation)
+/// The margins of a class as rows over the last layer's pre-activations.
+struct MarginRows {
+    /// `[rows][outputs]`, the margins first, as [`Spec::Margins`] orders them.
+    matrix: Vec<f32>,
+    /// How many margins there are.
+    count: usize,
+    /// Whether the class's own output follows them, which must be positive too where outputs are cut
+    /// off at 0.
+    own: bool,
+}
+
+impl MarginRows {
+    /// If margins can be bounded before the last activation.
+    fn new(model: &Model<'_>, class: usize) -> Option<Self> {
+        let layer = model.layer(model.depth() - 1)?;
+        let own = match layer.activation {
+            Activation::Identity => false,
+            Activation::Relu if layer.through == 0 => true,
+            _ => return None,
+        };
+        let (spec, outputs) = (Spec::Margins { class }, model.outputs());
+        let count = spec.count(outputs);
+        let matrix = (0..count + usize::from(own))
+            .flat_map(|r| (0..outputs).map(move |j| spec.coefficient(r, j, outputs)))
+            .collect();
+        Some(Self { matrix, count, own })
+    }
 }
 
 /// Improves the ends of all pre-activations that are not settled, layer by layer, each by slopes of

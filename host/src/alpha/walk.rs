@@ -56,12 +56,20 @@ pub(super) fn least(
     mut point: ArrayViewMut1<'_, f32>,
 ) {
     let epsilon = around.epsilon as f32;
+    if let (Norm::Linf, Some(row), Some(point)) =
+        (around.norm, row.as_slice(), point.as_slice_mut())
+    {
+        for ((a, point), x) in row.iter().zip(point.iter_mut()).zip(around.center) {
+            *point = x - if *a == 0.0 { 0.0 } else { epsilon.copysign(*a) };
+        }
+        return cut(around, point);
+    }
     let steepest = row.iter().fold(0.0f32, |m, a| m.max(a.abs()));
     // By Hoelder's inequality: as far in each coordinate for linf, along the row for l2, all in the
     // steepest one for l1, and in between by |a|^(q-1), q dual to p.
     let share = |a: f32| match around.norm {
         _ if steepest == 0.0 => 0.0,
-        Norm::Linf => f32::from(u8::from(a != 0.0)),
+        Norm::Linf => 1.0,
         Norm::L2 => a.abs() / steepest,
         Norm::L1 => f32::from(u8::from(a.abs() == steepest)),
         Norm::Lp(p) => (a.abs() / steepest).powf(1.0 / (p.get() - 1.0)),
@@ -76,11 +84,18 @@ pub(super) fn least(
         }
     };
     let scale = if length > 0.0 { epsilon / length } else { 0.0 };
-    for (j, (point, a)) in point.iter_mut().zip(row).enumerate() {
-        let x = around.center[j] - (scale * share(*a)).copysign(*a);
-        *point = match around.clip {
-            Some((lo, hi)) => x.max(lo[j]).min(hi[j]),
-            None => x,
-        };
+    for ((a, point), x) in row.iter().zip(point.iter_mut()).zip(around.center) {
+        *point = x - (scale * share(*a)).copysign(*a);
+    }
+    if let Some(point) = point.as_slice_mut() {
+        cut(around, point);
+    }
+}
+
+/// Moves a point into the box.
+fn cut(around: &Around<'_>, point: &mut [f32]) {
+    let Some((lo, hi)) = around.clip else { return };
+    for (point, (lo, hi)) in point.iter_mut().zip(lo.iter().zip(hi)) {
+        *point = point.max(*lo).min(*hi);
     }
 }
