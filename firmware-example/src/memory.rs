@@ -1,4 +1,4 @@
-//! The programs' static memory: how much of it a board has room for, and who gets it.
+//! The programs' static memory: how much of it they need, and who gets it.
 
 // A static is lent out, once.
 #![allow(unsafe_code)]
@@ -11,22 +11,15 @@ use critical_section::Mutex;
 use crate::bits::Step;
 use crate::nets;
 
-/// Whether a board has room for that, and for its stack.
-pub const fn fits(size: Size) -> bool {
-    !cfg!(board = "microbit") || size.bytes() <= 12 * 1024
-}
-
-/// Room for every step of every network that fits the board.
+/// Room for every step of every network.
 pub const MOST: Size = {
     let mut most = Size { floats: 0, indices: 0 };
     let mut i = 0;
     while i < nets::ALL.len() * Step::ALL.len() {
         let (net, step) = (&nets::ALL[i / Step::ALL.len()], Step::ALL[i % Step::ALL.len()]);
         let size = step.size(net);
-        if fits(size) {
-            most.floats = if size.floats > most.floats { size.floats } else { most.floats };
-            most.indices = if size.indices > most.indices { size.indices } else { most.indices };
-        }
+        most.floats = if size.floats > most.floats { size.floats } else { most.floats };
+        most.indices = if size.indices > most.indices { size.indices } else { most.indices };
         i += 1;
     }
     most

@@ -66,7 +66,8 @@ pub unsafe extern "C" fn certus_v1_bounds_words(
     let (Ok((model, _)), Ok(method)) = (unsafe { get(model) }, question::method(method)) else {
         return 0;
     };
-    words_of(&model, block, |block| Size::of(&model, method, block))
+    let options = Options::new(method).without_ends();
+    words_of(&model, block, |block| Size::of_options(&model, &options, block))
 }
 
 /// Rows of a specification for a model; 0 if either is refused.
@@ -110,15 +111,15 @@ pub unsafe extern "C" fn certus_v1_lower_bounds(
         let region = value(region)?.read()?;
         let spec = value(spec)?.read(model.outputs())?;
         let method = question::method(method)?;
-        let options =
-            Options { semantics: question::semantics(semantics)?, ..Options::new(method) };
+        let semantics = question::semantics(semantics)?;
+        let options = Options { semantics, ..Options::new(method).without_ends() };
         let (memory, work) = (Room::new(memory, words)?, Room::optional(work)?);
         let [center, lo, hi] = question::spans(&region);
         let matrix = question::matrix(&spec);
         let read = [handle, blob, region_at, spec_at, center, lo, hi, matrix];
         apart(&[room.span, memory.span, work.span], &read)?;
         work.fill(0);
-        let memory = memory.divide(&model, |block| Size::of(&model, method, block))?;
+        let memory = memory.divide(&model, |block| Size::of_options(&model, &options, block))?;
         let out = room.filled(f32::NEG_INFINITY);
         let bounds = lower_bounds(&mut Portable, &model, &region, &spec, &options, memory, out)?;
         work.fill(bounds.work.macs());

@@ -147,13 +147,14 @@ fn same_bounds(
     let (region_c, spec_c) = (region_in_c(region), spec_in_c(spec));
     assert_eq!(call!(certus_v1_spec_rows(handle, &spec_c)), rows);
     for (method, number) in METHODS {
-        let size = Size::of(model, method, block.min(model.width()));
+        let usual = Options::new(method).without_ends();
+        let size = Size::of_options(model, &usual, block.min(model.width()));
         let words = call!(certus_v1_bounds_words(handle, number as u32, block));
         assert_eq!(words, size.floats + size.indices);
         for (semantics, which) in SEMANTICS {
             let (mut floats, mut indices) = (vec![0.0; size.floats], vec![0; size.indices]);
             let memory = Workspace { floats: &mut floats, indices: &mut indices };
-            let options = Options { semantics, ..Options::new(method) };
+            let options = Options { semantics, ..usual };
             let mut out = vec![f32::NEG_INFINITY; rows];
             let found =
                 lower_bounds(&mut Portable, model, region, spec, &options, memory, &mut out);

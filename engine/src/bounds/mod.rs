@@ -118,6 +118,10 @@ pub struct Options {
     /// neurons are back-substituted at many times the cost. Rows that are left open have the method's
     /// bounds or better ones. Pre-activation bounds of layers beyond a proof may be loose.
     pub early: bool,
+    /// Give the pre-activation bounds back ([`Bounds::lo`]). Off, none are, and memory is that of
+    /// [`Size::of_options`]: less by three floats a neuron, but for the widest layer's. The bounds of
+    /// the rows are the same.
+    pub ends: bool,
 }
 
 impl Options {
@@ -131,7 +135,19 @@ impl Options {
             tighten: Tighten::Backward,
             every_neuron: false,
             early: false,
+            ends: true,
         }
+    }
+
+    /// The same for the bounds of the rows alone, in less memory.
+    pub const fn without_ends(self) -> Self {
+        Self { ends: false, ..self }
+    }
+
+    /// Whether pre-activation bounds of all layers are kept.
+    pub(crate) const fn keeps_ends(&self) -> bool {
+        // A try on the way goes on from the layers before.
+        self.ends || self.early
     }
 
     /// Whether linear functions of the input may be carried forward.

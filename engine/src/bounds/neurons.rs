@@ -132,9 +132,9 @@ impl Task<'_> {
         let both = block.sides == Sides::Same;
         let rows = block.rows;
         let found = {
-            let outputs = j.checked_sub(1).map(|before| state.outputs(before));
-            block.bound(arith, |arith, row| match outputs {
-                Some((_, rad)) => {
+            let radii = j.checked_sub(1).map(|before| state.radii(before));
+            block.bound(arith, |arith, row| match radii {
+                Some(rad) => {
                     let reach = rounding.inflate(arith.reach(row, rad));
                     Reach { below: reach, above: reach }
                 }

@@ -41,8 +41,8 @@ pub(super) struct Scratch<'w> {
 pub struct Bounds<'w> {
     /// Counted work.
     pub work: Work,
-    /// Lower ends of all pre-activations, layer after layer. Ends of neurons known to be stable
-    /// may be looser than [`Options::every_neuron`] would make them.
+    /// Lower ends of all pre-activations, layer after layer, or none without [`Options::ends`]. Ends
+    /// of neurons known to be stable may be looser than [`Options::every_neuron`] would make them.
     pub lo: &'w [f32],
     /// Upper ends.
     pub hi: &'w [f32],
@@ -123,6 +123,7 @@ pub fn lower_bounds_given<'w, A: Arithmetic>(
         call.specify(arith, &state, &mut scratch, out, &mut work)?;
     }
     let State { lo, hi, .. } = state;
+    let (lo, hi): (&[f32], &[f32]) = if options.ends { (lo, hi) } else { (&[], &[]) };
     Ok(Bounds { work, lo, hi })
 }
 
@@ -282,7 +283,7 @@ pub(super) fn carve<'w>(
 ) -> Option<(State<'w>, Scratch<'w>)> {
     let mut floats = Arena(workspace.floats);
     let mut indices = Arena(workspace.indices);
-    let state = State::new(model, &mut floats, &mut indices)?;
+    let state = State::new(model, options, &mut floats, &mut indices)?;
     let (inputs, width) = (model.inputs(), model.width());
     let input = (floats.take(inputs)?, floats.take(inputs)?);
     let mid = floats.take(width)?;

@@ -86,7 +86,7 @@ impl Call<'_> {
         let Scratch { block, input, linear, .. } = scratch;
         let passes = if j > 0 { 1 } else { self.region.passes() };
         work.row_macs += passes * block.width as u64 * block.rows as u64;
-        let outputs = j.checked_sub(1).map(|before| state.outputs(before));
+        let radii = j.checked_sub(1).map(|before| state.radii(before));
         let (input_mid, input_rad) = (&*input.0, &*input.1);
         let carried = match linear {
             Some(linear) if self.options.method == Method::Forward && j > 0 => {
@@ -94,8 +94,8 @@ impl Call<'_> {
             }
             _ => &[],
         };
-        let found = block.bound(arith, |arith, row| match outputs {
-            Some((_, rad)) => {
+        let found = block.bound(arith, |arith, row| match radii {
+            Some(rad) => {
                 let rounding = Rounding::new(arith.row_depth(rad.len()), rad.len());
                 let reach = rounding.inflate(arith.reach(row, rad));
                 Reach { below: reach, above: reach }

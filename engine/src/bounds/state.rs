@@ -13,15 +13,18 @@ use crate::relax;
 /// Arrays over all neurons, a part for each layer; lines and what follows them hold one entry per
 /// *live* neuron (one whose activation can differ from 0), the shared ones first.
 pub(super) struct State<'w> {
-    /// Lower ends of the pre-activations.
+    /// Lower ends of the pre-activations: of all layers, or of the last one bounded.
     pub lo: &'w mut [f32],
     /// Upper ends.
     pub hi: &'w mut [f32],
+    /// Whether these, and the middles, are of all layers.
+    whole: bool,
     slope_lo: &'w mut [f32],
     slope_up: &'w mut [f32],
     gain_lo: &'w mut [f32],
     gain_up: &'w mut [f32],
     budget: &'w mut [f32],
+    /// As the ends, of all layers or of the last one.
     mid: &'w mut [f32],
     rad: &'w mut [f32],
     /// For each layer, what underflow may take from a row that steps through it.
@@ -69,19 +72,22 @@ impl<'w> State<'w> {
     /// Takes its arrays from the workspace; `None` if that is too small.
     pub(super) fn new(
         model: &Model<'_>,
+        options: &Options,
         floats: &mut Arena<'w, f32>,
         indices: &mut Arena<'w, u32>,
     ) -> Option<Self> {
-        let n = model.neurons();
+        let (n, whole) = (model.neurons(), options.keeps_ends());
+        let ends = Self::ends_len(model, options);
         let state = Self {
-            lo: floats.take(n)?,
-            hi: floats.take(n)?,
+            whole,
+            lo: floats.take(ends)?,
+            hi: floats.take(ends)?,
             slope_lo: floats.take(n)?,
             slope_up: floats.take(n)?,
             gain_lo: floats.take(n)?,
             gain_up: floats.take(n)?,
             budget: floats.take(n)?,
-            mid: floats.take(n)?,
+            mid: floats.take(ends)?,
             rad: floats.take(n)?,
             under: floats.take(model.depth())?,
             live: indices.take(n)?,
@@ -95,6 +101,16 @@ impl<'w> State<'w> {
             sum += model.rows(k);
         }
         Some(state)
+    }
+
+    /// Entries of the ends and the middles.
+    pub(super) const fn ends_len(model: &Model<'_>, options: &Options) -> usize {
+        if options.keeps_ends() { model.neurons() } else { model.width() }
+    }
+
+    /// Where layer `k`'s part of the ends and the middles begins.
+    fn ends_offset(&self, k: usize) -> usize {
+        if self.whole { self.offset(k) } else { 0 }
     }
 
     /// Where layer `k`'s part of the arrays begins.
@@ -124,10 +140,14 @@ impl<'w> State<'w> {
         }
     }
 
-    /// Midpoints and radii of the activations of layer `k`'s live neurons.
+    /// Radii of the activations of layer `k`'s live neurons.
+    pub(super) fn radii(&self, k: usize) -> &[f32] {
+        part(self.rad, self.offset(k), at(self.count, k))
+    }
+
+    /// Midpoints and radii of the same, of the last layer whose lines were chosen.
     pub(super) fn outputs(&self, k: usize) -> (&[f32], &[f32]) {
-        let (from, len) = (self.offset(k), at(self.count, k));
-        (part(self.mid, from, len), part(self.rad, from, len))
+        (part(self.mid, self.ends_offset(k), at(self.count, k)), self.radii(k))
     }
 
     /// Underflow allowance of a step through layer `k`.
@@ -137,13 +157,13 @@ impl<'w> State<'w> {
 
     /// Pre-activation interval ends of layer `k`.
     pub(super) fn interval(&mut self, k: usize, rows: usize) -> (&mut [f32], &mut [f32]) {
-        let from = self.offset(k);
+        let from = self.ends_offset(k);
         (part_mut(self.lo, from, rows), part_mut(self.hi, from, rows))
     }
 
     /// As [`State::interval`], to look at.
     pub(super) fn ends(&self, k: usize, rows: usize) -> (&[f32], &[f32]) {
-        let from = self.offset(k);
+        let from = self.ends_offset(k);
         (part(self.lo, from, rows), part(self.hi, from, rows))
     }
 
@@ -179,9 +199,9 @@ impl<'w> State<'w> {
         masses: &Masses<'_>,
         total: f32,
     ) {
-        let from = self.offset(k);
-        let lo = part(self.lo, from, layer.rows);
-        let hi = part(self.hi, from, layer.rows);
+        let (from, middles) = (self.offset(k), self.ends_offset(k));
+        let lo = part(self.lo, middles, layer.rows);
+        let hi = part(self.hi, middles, layer.rows);
         let lines = |i: usize| {
             let (l, h) = (lo.get(i).copied()?, hi.get(i).copied()?);
             let activation = layer.activation_of(i);
@@ -222,7 +242,7 @@ impl<'w> State<'w> {
                 put(self.slope_up, slot, line.slope_up);
                 put(self.gain_lo, slot, entry.gain_lo);
                 put(self.gain_up, slot, entry.gain_up);
-                put(self.mid, slot, entry.mid);
+                put(self.mid, middles + count, entry.mid);
                 put(self.rad, slot, entry.rad);
                 largest = if entry.largest > largest { entry.largest } else { largest };
                 // The product's share is added below, when the live count is known.

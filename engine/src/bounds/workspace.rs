@@ -1,6 +1,7 @@
 //! The caller's memory: how much, and who gets which part.
 
 use super::interval::Masses;
+use super::state::State;
 use super::{Method, Options, choice, linear};
 use crate::model::Model;
 
@@ -19,7 +20,8 @@ impl Size {
     ///
     /// `9*neurons + 7*width + 2*inputs + layers + rows*(2*width + 2)` floats, rows = `2*block` for
     /// the methods that back-substitute neurons, else `block`; and
-    /// `neurons + 3*layers + width + block` indices. The methods that carry linear functions forward:
+    /// `neurons + 3*layers + width + block` indices. Without [`Options::ends`], three floats are for
+    /// each neuron of the widest layer only. The methods that carry linear functions forward:
     /// `width*(4*inputs + 6)` floats and `width` indices more.
     pub const fn of(model: &Model<'_>, method: Method, block: usize) -> Self {
         Self::of_options(model, &Options::new(method), block)
@@ -36,6 +38,7 @@ impl Size {
         };
         Self {
             floats: PER_NEURON * neurons
+                + PER_END * State::ends_len(model, options)
                 + (2 + Masses::EACH) * width
                 + 2 * model.inputs()
                 + model.depth()
@@ -58,8 +61,10 @@ impl Model<'_> {
     }
 }
 
-/// Arrays of [`super::state::State`] with an entry for each neuron.
-pub(super) const PER_NEURON: usize = 9;
+/// Arrays of [`State`] with an entry for each neuron.
+const PER_NEURON: usize = 6;
+/// Those with one for each neuron or for the widest layer's.
+const PER_END: usize = 3;
 
 /// Borrowed working memory of at least the [`Size`] that the call needs.
 #[derive(Debug)]

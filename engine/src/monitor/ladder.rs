@@ -208,7 +208,8 @@ impl Tick<'_> {
         }
         let found = match means.method() {
             Some(method) => {
-                let options = Options { semantics: self.setup.semantics, ..Options::new(method) };
+                let options = Options::new(method).without_ends();
+                let options = Options { semantics: self.setup.semantics, ..options };
                 self.bound(&options, scale, memory.reborrow())
             }
             None => self.measure(memory.reborrow()),

@@ -53,7 +53,7 @@ impl Means {
     /// Memory with blocks of up to `block` rows.
     pub(super) const fn size(self, model: &Model<'_>, block: usize) -> Size {
         match self.method() {
-            Some(method) => Size::of(model, method, block),
+            Some(method) => Size::of_options(model, &Options::new(method).without_ends(), block),
             None => simplex::size(model, block),
         }
     }

@@ -8,7 +8,7 @@ use core::panic::PanicInfo;
 use certus_engine::bounds::StaticWorkspace;
 use certus_firmware::bits::{Step, line};
 use certus_firmware::machine::{entry, exit};
-use certus_firmware::memory::{MOST, Once, fits};
+use certus_firmware::memory::{MOST, Once};
 use certus_firmware::nets;
 use semihosting::println;
 
@@ -23,7 +23,7 @@ fn main() -> ! {
 fn print() -> Option<()> {
     let memory = MEMORY.take()?;
     for net in &nets::ALL {
-        for step in Step::ALL.into_iter().filter(|step| step.knows(net) && fits(step.size(net))) {
+        for step in Step::ALL.into_iter().filter(|step| step.knows(net)) {
             println!("{}", line(net, step, memory.as_workspace()).ok()?);
         }
     }

@@ -8,7 +8,7 @@ use core::panic::PanicInfo;
 use certus_engine::bounds::{StaticWorkspace, Workspace};
 use certus_firmware::bits::{Outcome, Sample, Step};
 use certus_firmware::machine::{Counter, entry, exit, stack};
-use certus_firmware::memory::{MOST, Once, fits};
+use certus_firmware::memory::{MOST, Once};
 use certus_firmware::nets::{DEEP, Net, POLICY};
 use semihosting::println;
 
@@ -24,7 +24,7 @@ fn print() -> Option<()> {
     let memory = MEMORY.take()?;
     let mut counter = Counter::new();
     for net in [POLICY, DEEP] {
-        for step in Step::ALL.into_iter().filter(|step| fits(step.size(&net))) {
+        for step in Step::ALL {
             measure(&net, step, &mut counter, memory.as_workspace())?;
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use certus_engine::bounds::{self, Method, Size};
+use certus_engine::bounds::{self, Method, Options, Size};
 use certus_engine::model::{Activation, Model, Weights};
 use certus_engine::simplex;
 
@@ -82,7 +82,8 @@ fn print_layers(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Flash, RAM and work per method, as [`Size::of`], [`simplex::size`] and the dense counts give them.
+/// Flash, RAM and work per method, as [`Size::of_options`] for the bounds of rows alone, [`simplex::size`]
+/// and the dense counts give them.
 pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     let weights: u64 = model.layers().map(|l| l.rows as u64 * l.cols as u64).sum();
     let flash = 4 * model.words().len();
@@ -106,7 +107,8 @@ pub fn print_sizes(model: &Model<'_>, out: &mut dyn Write) -> io::Result<()> {
     };
     for (name, method) in methods {
         let dense = bounds::dense_macs(model, method, rows);
-        line(name, &|block| Size::of(model, method, block), dense)?;
+        let options = Options::new(method).without_ends();
+        line(name, &|block| Size::of_options(model, &options, block), dense)?;
     }
     line("simplex", &|block| simplex::size(model, block), simplex::dense_macs(model, rows))
 }

@@ -33,8 +33,6 @@ pub struct Board {
     pub emulator: &'static str,
     /// Arguments that choose the machine.
     pub machine: &'static [&'static str],
-    /// The first words of the lines of `bits` that do not fit its memory.
-    pub left_out: &'static [&'static str],
 }
 
 impl Target {
@@ -51,33 +49,13 @@ pub const QEMU_RISCV: &str = "qemu-system-riscv32";
 
 /// The boards. Their memory maps are in `firmware-example/memory`.
 pub static BOARDS: [Board; 4] = [
-    Board {
-        core: "Cortex-M0",
-        target: &M0,
-        emulator: QEMU_ARM,
-        machine: &["-M", "microbit"],
-        // 14 KiB of workspace, of 16 KiB of RAM.
-        left_out: &["deep ibp", "deep crown"],
-    },
-    Board {
-        core: "Cortex-M4F",
-        target: &M4F,
-        emulator: QEMU_ARM,
-        machine: &["-M", "mps2-an386"],
-        left_out: &[],
-    },
-    Board {
-        core: "Cortex-M7",
-        target: &M4F,
-        emulator: QEMU_ARM,
-        machine: &["-M", "mps2-an500"],
-        left_out: &[],
-    },
+    Board { core: "Cortex-M0", target: &M0, emulator: QEMU_ARM, machine: &["-M", "microbit"] },
+    Board { core: "Cortex-M4F", target: &M4F, emulator: QEMU_ARM, machine: &["-M", "mps2-an386"] },
+    Board { core: "Cortex-M7", target: &M4F, emulator: QEMU_ARM, machine: &["-M", "mps2-an500"] },
     Board {
         core: "RISC-V",
         target: &RISCV,
         emulator: QEMU_RISCV,
         machine: &["-M", "virt", "-bios", "none"],
-        left_out: &[],
     },
 ];
