@@ -1,5 +1,5 @@
 //! Hands the linker its scripts: `link.x` of the startup crate, and the memory of the board that
-//! stands for the target.
+//! stands for the target, or of the one that a feature chooses.
 
 use std::path::Path;
 use std::{env, fs};
@@ -12,8 +12,12 @@ fn main() {
     println!("cargo::rerun-if-changed=memory");
     let target = env::var("TARGET").expect("cargo sets it");
     let board = BOARDS.iter().find(|(start, _)| target.starts_with(start));
-    let (_, board) = board.unwrap_or_else(|| panic!("no board for {target}"));
-    println!("cargo::rustc-check-cfg=cfg(board, values(\"microbit\", \"mps2\", \"virt\"))");
+    let &(_, mut board) = board.unwrap_or_else(|| panic!("no board for {target}"));
+    if env::var_os("CARGO_FEATURE_STM32H7").is_some() {
+        board = "stm32h7";
+    }
+    let values = r#"values("microbit", "mps2", "virt", "stm32h7")"#;
+    println!("cargo::rustc-check-cfg=cfg(board, {values})");
     println!("cargo::rustc-cfg=board=\"{board}\"");
     let out = env::var("OUT_DIR").expect("cargo sets it");
     let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");

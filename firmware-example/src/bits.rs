@@ -97,8 +97,14 @@ impl fmt::Display for Line {
 }
 
 /// FNV-1a over bytes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Hash(u64);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// What a step came to, beside its bits.
 #[derive(Clone, Copy, Debug)]
@@ -110,13 +116,25 @@ pub struct Outcome {
 }
 
 impl Hash {
-    fn words(&mut self, words: impl IntoIterator<Item = u32>) {
+    /// Of nothing.
+    pub const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    /// Of all that was added.
+    pub const fn value(&self) -> u64 {
+        self.0
+    }
+
+    /// Adds words.
+    pub fn words(&mut self, words: impl IntoIterator<Item = u32>) {
         for byte in words.into_iter().flat_map(u32::to_le_bytes) {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
 
-    fn floats(&mut self, floats: &[f32]) {
+    /// Adds the bits of floats.
+    pub fn floats(&mut self, floats: &[f32]) {
         self.words(floats.iter().map(|x| x.to_bits()));
     }
 }
@@ -127,7 +145,7 @@ impl Hash {
 /// The engine's.
 pub fn line(net: &Net, step: Step, workspace: Workspace<'_>) -> Result<Line, Error> {
     let mut workspace = step.cut(net, workspace).ok_or(Error::Workspace)?;
-    let mut hash = Hash(0xcbf2_9ce4_8422_2325);
+    let mut hash = Hash::new();
     let (mut certified, mut macs) = (0, 0);
     for index in 0..net.inputs {
         let sample = Sample::new(net, index, workspace.reborrow())?;
@@ -135,7 +153,7 @@ pub fn line(net: &Net, step: Step, workspace: Workspace<'_>) -> Result<Line, Err
         certified += u32::from(outcome.certified);
         macs += outcome.macs;
     }
-    Ok(Line { net: *net, step, hash: hash.0, certified, macs })
+    Ok(Line { net: *net, step, hash: hash.value(), certified, macs })
 }
 
 /// An input, and the class that the network gives it.

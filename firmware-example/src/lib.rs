@@ -3,6 +3,7 @@
 
 pub mod bits;
 pub mod digest;
+pub mod fly;
 pub mod machine;
 pub mod memory;
 pub mod nets;

@@ -9,16 +9,30 @@ pub struct Target {
     pub core: &'static str,
     /// Its name among the figures.
     pub key: &'static str,
+    /// Features of the programs that its board has room for.
+    pub features: &'static [&'static str],
 }
 
+/// The control loop with its faults, and its figures.
+pub const FLY: &str = "fly";
+
 /// No FPU: f32 in software.
-pub const M0: Target = Target { triple: "thumbv6m-none-eabi", core: "Cortex-M0", key: "cortex-m0" };
+pub const M0: Target =
+    Target { triple: "thumbv6m-none-eabi", core: "Cortex-M0", key: "cortex-m0", features: &[] };
 /// An FPU for f32; the M7 runs the same programs.
-pub const M4F: Target =
-    Target { triple: "thumbv7em-none-eabihf", core: "Cortex-M4F", key: "cortex-m4f" };
+pub const M4F: Target = Target {
+    triple: "thumbv7em-none-eabihf",
+    core: "Cortex-M4F",
+    key: "cortex-m4f",
+    features: &[FLY],
+};
 /// An FPU for f32, of another family.
-pub const RISCV: Target =
-    Target { triple: "riscv32imafc-unknown-none-elf", core: "RISC-V RV32IMAFC", key: "riscv" };
+pub const RISCV: Target = Target {
+    triple: "riscv32imafc-unknown-none-elf",
+    core: "RISC-V RV32IMAFC",
+    key: "riscv",
+    features: &[FLY],
+};
 
 /// All of them.
 pub const TARGETS: [&Target; 3] = [&M0, &M4F, &RISCV];

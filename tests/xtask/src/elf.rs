@@ -13,7 +13,7 @@ const FORBIDDEN: [&str; 7] =
 /// Whole symbols of a heap.
 const FORBIDDEN_WHOLE: [&str; 4] = ["malloc", "calloc", "realloc", "free"];
 /// What the networks' symbols contain.
-const NETWORK: &str = "_WORDS";
+const NETWORK: &str = "WORDS";
 
 /// Sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

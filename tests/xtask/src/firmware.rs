@@ -2,19 +2,21 @@
 
 use std::path::PathBuf;
 
-use crate::boards::{BOARDS, Board, M4F, TARGETS, Target};
+use crate::boards::{BOARDS, Board, FLY, M4F, TARGETS, Target};
 use crate::context::Context;
 use crate::elf;
 use crate::engine_rules;
 use crate::figures::{self, Figures};
 use crate::mcu::{self, Toolchain};
-use crate::measure::{self, PROFILES, SIZED};
+use crate::measure::{self, PROFILES, STM32H7};
 use crate::process::run;
 use crate::qemu;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Ready};
 
 const MANIFEST: &str = "firmware-example/Cargo.toml";
+/// What `fly` prints.
+const FLIGHTS: &str = "tests/golden/fly.txt";
 
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
@@ -45,12 +47,7 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool)
     });
     for target in TARGETS {
         report.step(&format!("programs for {}", target.core), || {
-            on_toolchain(context, ready, target, |toolchain| {
-                let mut small = vec!["--profile", "small"];
-                small.extend(SIZED.iter().flat_map(|program| ["--bin", program]));
-                build(context, toolchain, MANIFEST, &small)?;
-                build(context, toolchain, MANIFEST, &["--release"])
-            })
+            on_toolchain(context, ready, target, |toolchain| programs(context, toolchain))
         });
         report.step(&format!("no panic, heap or formatting for {}", target.core), || {
             on_toolchain(context, ready, target, |toolchain| nothing_forbidden(context, toolchain))
@@ -70,9 +67,22 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool)
                 })
             });
         }
-        report.step(&format!("whole on {} in QEMU", board.core), || {
-            on_board(context, ready, board, "whole", |program| qemu::run(board, &[], &program))
-        });
+        if board.target.features.contains(&FLY) {
+            report.step(&format!("fly on {} in QEMU", board.core), || {
+                on_board(context, ready, board, "fly", |program| {
+                    // One board writes it, with the others it is compared.
+                    if bless && board.core == M4F.core {
+                        qemu::write_golden(context, board, &program, FLIGHTS)?;
+                    }
+                    qemu::matches_golden(context, board, &program, FLIGHTS)
+                })
+            });
+        }
+        for program in ["whole", "hover"] {
+            report.step(&format!("{program} on {} in QEMU", board.core), || {
+                on_board(context, ready, board, program, |program| qemu::run(board, &[], &program))
+            });
+        }
     }
     report.step("figures", || figures(context, ready, bless));
 }
@@ -87,17 +97,39 @@ fn c_interface(context: &Context, toolchain: &Toolchain) -> Result<String, Strin
     engine_rules::no_panic(&mut command, "certus_ffi", &folder)
 }
 
+/// Builds the programs of a target in both profiles.
+fn programs(context: &Context, toolchain: &Toolchain) -> Result<String, String> {
+    let features = toolchain.target.features.join(",");
+    for (profile, _) in PROFILES {
+        let mut arguments = vec!["--profile", profile];
+        if profile == "release" {
+            arguments.extend(["--features", &features]);
+        } else {
+            let sized = measure::sized(toolchain.target);
+            let ours = sized.into_iter().filter(|program| *program != STM32H7);
+            arguments.extend(ours.flat_map(|program| ["--bin", program]));
+        }
+        build(context, toolchain, MANIFEST, &arguments)?;
+        if measure::sized(toolchain.target).contains(&STM32H7) {
+            let arguments = ["--profile", profile, "--features", STM32H7, "--bin", STM32H7];
+            build(context, toolchain, MANIFEST, &arguments)?;
+        }
+    }
+    Ok(toolchain.describe())
+}
+
 /// That programs hold nothing which the engine does without.
 fn nothing_forbidden(context: &Context, toolchain: &Toolchain) -> Result<String, String> {
+    let sized = measure::sized(toolchain.target);
     for (profile, _) in PROFILES {
-        for program in SIZED {
+        for program in &sized {
             let found = elf::forbidden(&toolchain.programs(context, profile).join(program))?;
             if !found.is_empty() {
                 return Err(format!("{program}, {profile}: {}", found.join(", ")));
             }
         }
     }
-    Ok(format!("{} in {} profiles", SIZED.join(" and "), PROFILES.len()))
+    Ok(format!("{} in {} profiles", sized.join(", "), PROFILES.len()))
 }
 
 /// That the check bites: a program with an index out of bounds does not pass it.

@@ -42,7 +42,7 @@ cargo xtask COMMAND
   help                            this text
 
   --long         also what takes minutes: whole data sets, more random networks
-  --bless        write the figures that are found to tests/golden/figures.txt
+  --bless        write what is found to tests/golden/figures.txt and fly.txt
   --no-install   install nothing; a step that lacks something is skipped, with the reason
 
 Each step ends in one line, passed, FAILED or SKIPPED; the last line counts them. The exit status

@@ -1,6 +1,6 @@
-//! Taking the figures: sizes of programs, and what `figures` prints on a board.
+//! Taking the figures: sizes of programs, and what `figures` and `ticks` print on a board.
 
-use crate::boards::{Board, Target};
+use crate::boards::{Board, FLY, M4F, Target};
 use crate::context::Context;
 use crate::elf;
 use crate::figures::Figures;
@@ -9,8 +9,15 @@ use crate::qemu;
 
 /// Profiles of the firmware's builds, and their names among the figures.
 pub const PROFILES: [(&str, &str); 2] = [("release", "O3"), ("small", "Os")];
-/// The programs whose sizes are figures.
-pub const SIZED: [&str; 2] = ["forward", "whole"];
+/// The programs whose sizes are figures, and which hold no panic.
+const SIZED: [&str; 3] = ["forward", "whole", "hover"];
+/// Another, for a board that QEMU has not; its target is the Cortex-M4F's.
+pub const STM32H7: &str = "stm32h7";
+
+/// The programs whose sizes are figures, and which hold no panic: of a target.
+pub fn sized(target: &Target) -> Vec<&'static str> {
+    SIZED.into_iter().chain((*target == M4F).then_some(STM32H7)).collect()
+}
 
 /// One instruction takes a nanosecond of the machine's time, in which its counters run.
 const COUNTED: [&str; 2] = ["-icount", "shift=0,align=off,sleep=off"];
@@ -23,7 +30,7 @@ pub fn take(
     figures: &mut Figures,
 ) -> Result<(), String> {
     let key = toolchain.target.key;
-    for program in SIZED {
+    for program in sized(toolchain.target) {
         for (profile, name) in PROFILES {
             let path = toolchain.programs(context, profile).join(program);
             let sizes = elf::sizes(&path)?;
@@ -33,9 +40,12 @@ pub fn take(
             }
         }
     }
-    let program = toolchain.programs(context, "release").join("figures");
-    for line in qemu::run(board, &COUNTED, &program)?.lines() {
-        figures.add_line(key, line)?;
+    let fly = toolchain.target.features.contains(&FLY);
+    for program in ["figures"].into_iter().chain(fly.then_some("ticks")) {
+        let program = toolchain.programs(context, "release").join(program);
+        for line in qemu::run(board, &COUNTED, &program)?.lines() {
+            figures.add_line(key, line)?;
+        }
     }
     Ok(())
 }
@@ -55,10 +65,18 @@ pub fn print(figures: &Figures, targets: &[&Target]) {
             }
         }
     }
+    println!("| target | fly | instructions | multiply-adds |");
+    println!("|---|---|---|---|");
+    for target in targets.iter().filter(|target| target.features.contains(&FLY)) {
+        for tick in ["mean", "most"] {
+            let of = |figure: &str| number(format!("{} fly {tick} {figure}", target.key));
+            println!("| {} | {tick} | {} | {} |", target.key, of("instructions"), of("macs"));
+        }
+    }
     println!("| target | program | flash, O3 | flash, Os | static RAM |");
     println!("|---|---|---|---|---|");
     for target in targets {
-        for program in SIZED {
+        for program in sized(target) {
             let of = |figure: &str| number(format!("{} {program} {figure}", target.key));
             let (o3, os, ram) = (of("O3 flash"), of("Os flash"), of("ram"));
             println!("| {} | {program} | {o3} | {os} | {ram} |", target.key);

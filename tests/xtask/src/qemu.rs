@@ -42,6 +42,17 @@ pub fn matches_golden(
     }
 }
 
+/// Makes what a program prints the file that it must print.
+pub fn write_golden(
+    context: &Context,
+    board: &Board,
+    program: &Path,
+    golden: &str,
+) -> Result<(), String> {
+    let found = run(board, &[], program)?;
+    fs::write(context.root.join(golden), found).map_err(|e| format!("{golden}: {e}"))
+}
+
 /// The first line that is not the same in both.
 fn difference<'a>(
     mut found: impl Iterator<Item = &'a str>,
