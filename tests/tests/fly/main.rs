@@ -1,5 +1,8 @@
-//! The control loop of `firmware-example` on the host: the bits that it gives on each target.
+//! The control loop of `firmware-example` on the host: the bits that it gives on each target, and
+//! random faults.
 
+mod bugs;
+mod faults;
 mod golden;
 
 // Of these the loop uses a part.
