@@ -2,7 +2,7 @@
 
 use certus_engine::model::Model;
 use certus_engine::model::blob::{self, BlobError, ENTRY_WORDS, HEADER_WORDS};
-use certus_engine::monitor::{Report, SetupError};
+use certus_engine::monitor::Report;
 
 use super::control::Judge;
 use super::policy::{MODEL, Mine, SETUP};
@@ -68,16 +68,13 @@ impl Ram {
         found
     }
 
-    /// Its monitor; the bit flips before tick `at`.
-    ///
-    /// # Errors
-    /// None, if it was loaded.
-    pub fn twin(&self, at: u32) -> Result<Twin<'_>, SetupError> {
-        let model = |words| Model::from_words(words).unwrap_or(MODEL);
-        let (before, after) = (model(&self.before), model(&self.flown));
-        Ok(Twin {
+    /// Its monitor; the bit flips before tick `at`. `None` if no network is left then.
+    pub fn twin(&self, at: u32) -> Option<Twin<'_>> {
+        let before = Model::from_words(&self.before).ok()?;
+        let after = Model::from_words(&self.flown).ok()?;
+        Some(Twin {
             models: [before, after],
-            monitors: [Mine::new(before, SETUP)?, Mine::new(after, SETUP)?],
+            monitors: [Mine::new(before, SETUP).ok()?, Mine::new(after, SETUP).ok()?],
             held: [&self.before, &self.after],
             at,
             ticks: 0,

@@ -72,10 +72,12 @@ impl Sample {
         let mut near = Some(true);
         for ((value, state), error) in self.values.iter().zip(state).zip(ERROR) {
             let off = (value - state).abs();
-            if !(off <= error * (1.0 + SLACK)) {
+            // A NaN is beyond it.
+            let (within, certain) = (off <= error * (1.0 + SLACK), off <= error * (1.0 - SLACK));
+            if !within {
                 return Some(false);
             }
-            if off > error * (1.0 - SLACK) {
+            if !certain {
                 near = None;
             }
         }

@@ -200,7 +200,7 @@ pub fn all(ram: &mut Ram, out: &mut impl Write) -> Result<bool, fmt::Error> {
         writeln!(out, "{}: injected at {INJECTED}: {:?}", row.name, row.faults)?;
         let seen = match row.expect {
             Expect::Blob => {
-                let Ok(mut twin) = ram.twin(INJECTED) else { return Ok(false) };
+                let Some(mut twin) = ram.twin(INJECTED) else { return Ok(false) };
                 fly(row, seed, &mut twin, &mut hash, out)?
             }
             _ => {

@@ -192,7 +192,7 @@ fn a_blob_that_changes_in_flight_is_refused_at_its_next_check() {
         let bit = if rng.bool() { 31 } else { rng.u32(0..27) };
         ram.load((weights(k) + rng.usize(0..entry), bit)).expect("a weight");
         let at = rng.u32(0..TICKS - RECHECK);
-        let mut twin = ram.twin(at).expect("a setup that fits");
+        let mut twin = ram.twin(at).expect("a network");
         let case = Case { faults: vec![], ..Case::draw(&mut rng) };
         let mut flight = Flight::new(case.state, case.seed, case.now, &[]);
         let mut promise = Promise::new(case.seed);
