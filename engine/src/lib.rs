@@ -10,6 +10,7 @@
 //! * [`certificate`]: what a bound proves.
 //! * [`model`]: the model blob, a view over words in flash; [`region`]: sets of inputs;
 //!   [`spec`]: what is asked of the outputs.
+//! * [`regions`]: boxes of inputs that were certified beforehand, a table in flash.
 //! * [`relax`]: the two lines that bound an activation.
 //! * [`num`]: rounding. Everything above is a proof in real arithmetic because of what is here.
 //!
@@ -30,6 +31,7 @@ pub mod model;
 pub mod monitor;
 pub mod num;
 pub mod region;
+pub mod regions;
 pub mod relax;
 pub mod simplex;
 pub mod spec;

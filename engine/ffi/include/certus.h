@@ -93,6 +93,14 @@ enum certus_v1_status
   CERTUS_V1_STATUS_BLOB_WEIGHT = 40,
   // Blob: a bias that is NaN or infinite.
   CERTUS_V1_STATUS_BLOB_BIAS = 41,
+  // Blob: the table of certified regions behind the model is of another version.
+  CERTUS_V1_STATUS_BLOB_REGIONS_VERSION = 42,
+  // Blob: the table's checksum does not match, it is damaged.
+  CERTUS_V1_STATUS_BLOB_REGIONS_CRC = 43,
+  // Blob: the table was made for another model.
+  CERTUS_V1_STATUS_BLOB_REGIONS_MODEL = 44,
+  // Blob: the table is not laid out as it should be.
+  CERTUS_V1_STATUS_BLOB_REGIONS = 45,
   // Inputs, or a region's arrays, of another width than the model's inputs.
   CERTUS_V1_STATUS_REGION_WIDTH = 60,
   // An entry that is NaN, infinite or of magnitude 2^100 or more.
@@ -128,6 +136,13 @@ enum certus_v1_status
   CERTUS_V1_STATUS_SETUP_CLOCK = 88,
   // Setup: the budget is below `certus_v1_least_budget`.
   CERTUS_V1_STATUS_SETUP_BUDGET = 89,
+  // Setup: the blob has no table of certified regions.
+  CERTUS_V1_STATUS_SETUP_NO_REGIONS = 90,
+  // Setup: the table's limits are not within the setup's, its margin is below the setup's, or its
+  // rule is of the other kind.
+  CERTUS_V1_STATUS_SETUP_REGIONS_RULE = 91,
+  // Setup: the table's sensor error does not hold the setup's.
+  CERTUS_V1_STATUS_SETUP_REGIONS_ERROR = 92,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -99,6 +99,8 @@ enum certus_v1_means
   CERTUS_V1_MEANS_SIMPLEX = 3,
   // CROWN.
   CERTUS_V1_MEANS_CROWN = 4,
+  // The table of regions that were certified beforehand.
+  CERTUS_V1_MEANS_REGIONS = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -264,6 +266,17 @@ certus_v1_status certus_v1_monitor_init(struct certus_v1_monitor *monitor,
                                         const struct certus_v1_setup *setup,
                                         uint32_t *memory,
                                         size_t words);
+
+// Makes a monitor as `certus_v1_monitor_init` does, which asks the table of certified regions in the
+// model's blob first.
+//
+// Errors: those of `certus_v1_monitor_init`, also where the blob has no table, or one that proves less
+// than the setup asks. Memory and worst case are the same.
+certus_v1_status certus_v1_monitor_init_regions(struct certus_v1_monitor *monitor,
+                                                const certus_v1_model *model,
+                                                const struct certus_v1_setup *setup,
+                                                uint32_t *memory,
+                                                size_t words);
 
 // One tick: judges the input measured at `now`, in ticks of a clock that may wrap, and says what to
 // send.

@@ -92,6 +92,8 @@ pub enum Means {
     Simplex = 3,
     /// CROWN.
     Crown = 4,
+    /// The table of regions that were certified beforehand.
+    Regions = 5,
 }
 
 /// In place of an input or a class where there is none.
@@ -197,6 +199,7 @@ impl Report {
                 Some(monitor::Means::CrownIbp) => Means::CrownIbp,
                 Some(monitor::Means::Simplex) => Means::Simplex,
                 Some(monitor::Means::Crown) => Means::Crown,
+                Some(monitor::Means::Regions) => Means::Regions,
             },
             scale: report.scale,
             misses: report.misses,
@@ -227,7 +230,43 @@ pub unsafe extern "C" fn certus_v1_monitor_init(
     words: usize,
 ) -> Status {
     // SAFETY: each is the caller's word, see the crate.
-    let init = || unsafe {
+    status(unsafe { init(monitor, model, setup, memory, words, false) })
+}
+
+/// Makes a monitor as `certus_v1_monitor_init` does, which asks the table of certified regions in the
+/// model's blob first.
+///
+/// Errors: those of `certus_v1_monitor_init`, also where the blob has no table, or one that proves less
+/// than the setup asks. Memory and worst case are the same.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn certus_v1_monitor_init_regions(
+    monitor: *mut Monitor,
+    model: *const Model,
+    setup: *const Setup,
+    memory: *mut u32,
+    words: usize,
+) -> Status {
+    // SAFETY: each is the caller's word, see the crate.
+    status(unsafe { init(monitor, model, setup, memory, words, true) })
+}
+
+/// Makes a monitor, with the model's table of regions if that is asked for.
+///
+/// # Errors
+/// Those of [`certus_v1_monitor_init_regions`].
+///
+/// # Safety
+/// Each pointer is the caller's word, see the crate.
+unsafe fn init(
+    monitor: *mut Monitor,
+    model: *const Model,
+    setup: *const Setup,
+    memory: *mut u32,
+    words: usize,
+    regions: bool,
+) -> Result<(), Status> {
+    // SAFETY: the caller's word.
+    unsafe {
         let own = Span::new(monitor, 1)?;
         let inner = monitor.cast::<Inner>();
         let asked = || {
@@ -244,15 +283,17 @@ pub unsafe extern "C" fn certus_v1_monitor_init(
         }
         // What was a monitor is none, until it is one again.
         (&raw mut (*inner).seal).write(0);
-        let (model, [handle, blob], setup_at, setup, memory) = asked?;
+        let (model, [handle, blob], setup_at, mut setup, memory) = asked?;
+        if regions {
+            setup.regions = Some(model.regions().ok_or(Status::SetupNoRegions)?);
+        }
         let (span, [a, b, c, d, e, f, g]) = (memory.span, spans(&setup));
         apart(&[span], &[handle, blob, setup_at, a, b, c, d, e, f, g])?;
         let memory = memory.divide(&model, |block| setup.size(&model, block))?;
         let made = monitor::Monitor::new(model, setup, memory)?;
         inner.write(Inner { seal: seal(KIND, monitor), memory: span, monitor: made });
         Ok(())
-    };
-    status(init())
+    }
 }
 
 /// What lies in a handle, made where it is.

@@ -139,6 +139,7 @@ impl Setup {
             // SAFETY: as above.
             scales: unsafe { array(self.scales, self.scale_count) }?,
             semantics: question::semantics(self.semantics)?,
+            regions: None,
         })
     }
 }

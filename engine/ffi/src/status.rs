@@ -2,8 +2,9 @@
 
 use certus_engine::bounds::Error;
 use certus_engine::model::{BlobError, Field};
-use certus_engine::monitor::{Part, SetupError};
+use certus_engine::monitor::{Misfit, Part, SetupError};
 use certus_engine::region::RegionError;
+use certus_engine::regions::RegionsError;
 
 /// What became of a call. Numbers are never given another meaning; new ones may come.
 #[repr(u32)]
@@ -73,6 +74,14 @@ pub enum Status {
     BlobWeight = 40,
     /// Blob: a bias that is NaN or infinite.
     BlobBias = 41,
+    /// Blob: the table of certified regions behind the model is of another version.
+    BlobRegionsVersion = 42,
+    /// Blob: the table's checksum does not match, it is damaged.
+    BlobRegionsCrc = 43,
+    /// Blob: the table was made for another model.
+    BlobRegionsModel = 44,
+    /// Blob: the table is not laid out as it should be.
+    BlobRegions = 45,
 
     /// Inputs, or a region's arrays, of another width than the model's inputs.
     RegionWidth = 60,
@@ -110,6 +119,13 @@ pub enum Status {
     SetupClock = 88,
     /// Setup: the budget is below `certus_v1_least_budget`.
     SetupBudget = 89,
+    /// Setup: the blob has no table of certified regions.
+    SetupNoRegions = 90,
+    /// Setup: the table's limits are not within the setup's, its margin is below the setup's, or its
+    /// rule is of the other kind.
+    SetupRegionsRule = 91,
+    /// Setup: the table's sensor error does not hold the setup's.
+    SetupRegionsError = 92,
 }
 
 impl From<BlobError> for Status {
@@ -139,6 +155,10 @@ impl From<BlobError> for Status {
                 Field::Weight => Self::BlobWeight,
                 Field::Bias => Self::BlobBias,
             },
+            BlobError::Regions(RegionsError::Version(_)) => Self::BlobRegionsVersion,
+            BlobError::Regions(RegionsError::Crc) => Self::BlobRegionsCrc,
+            BlobError::Regions(RegionsError::Model) => Self::BlobRegionsModel,
+            BlobError::Regions(_) => Self::BlobRegions,
         }
     }
 }
@@ -172,6 +192,9 @@ impl From<SetupError> for Status {
             SetupError::Clock => Self::SetupClock,
             SetupError::Budget { .. } => Self::SetupBudget,
             SetupError::Memory { .. } => Self::Short,
+            SetupError::Regions(Misfit::Model) => Self::SetupNoRegions,
+            SetupError::Regions(Misfit::Rule) => Self::SetupRegionsRule,
+            SetupError::Regions(Misfit::Error) => Self::SetupRegionsError,
         }
     }
 }

@@ -328,6 +328,7 @@ fn expected(report: &monitor::Report<'_>) -> Tick {
         Some(monitor::Means::CrownIbp) => c::Means::CrownIbp,
         Some(monitor::Means::Simplex) => c::Means::Simplex,
         Some(monitor::Means::Crown) => c::Means::Crown,
+        Some(monitor::Means::Regions) => c::Means::Regions,
     };
     let label = report.class.map_or(!0, |class| class as u32);
     let (scale, command) = (report.scale.to_bits(), bits(report.command));

@@ -102,6 +102,7 @@ fn controlled(model: &Model<'_>, out: &mut String) -> std::fmt::Result {
             Some(Means::CrownIbp) => 2,
             Some(Means::Simplex) => 3,
             Some(Means::Crown) => 4,
+            Some(Means::Regions) => 5,
         };
         writeln!(
             out,

@@ -1,8 +1,10 @@
-//! The blob's format and its check, all `const`.
+//! The blob's format and its check, all `const`. A table of [`regions`] may follow the model.
 //!
 //! Little-endian words. Header of 8 words, one entry a layer, then the sections in the
 //! order of the layers, weights before biases, each on a 16-byte boundary. The layout is canonical:
 //! offsets can take one value only, so that every damaged field is found.
+
+use crate::regions::{self, Regions, RegionsError};
 
 /// `CRTS`, little-endian.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"CRTS");
@@ -102,7 +104,7 @@ pub enum BlobError {
     Magic,
     /// Another version of the format.
     Version(u32),
-    /// The length field is not the blob's length.
+    /// The length field is not the blob's length, and no table of regions follows the model.
     Length,
     /// The checksum does not match: the blob is damaged.
     Crc,
@@ -121,6 +123,8 @@ pub enum BlobError {
         /// The field.
         field: Field,
     },
+    /// The table of certified regions behind the model.
+    Regions(RegionsError),
 }
 
 impl core::fmt::Display for BlobError {
@@ -144,6 +148,10 @@ impl core::fmt::Display for BlobError {
             BlobError::Reserved => f.write_str("a reserved header word is not 0"),
             BlobError::Layer { layer, field } => {
                 write!(f, "layer {layer}: bad {field:?}")
+            }
+            BlobError::Regions(error) => {
+                f.write_str("table of regions: ")?;
+                error.fmt(f)
             }
         }
     }
@@ -183,7 +191,7 @@ impl<const N: usize> Words<N> {
 /// Word `i`, 0 past the end.
 // `get` is not const.
 #[allow(clippy::indexing_slicing)]
-pub(super) const fn word(words: &[u32], i: usize) -> u32 {
+pub(crate) const fn word(words: &[u32], i: usize) -> u32 {
     if i < words.len() { words[i] } else { 0 }
 }
 
@@ -267,8 +275,45 @@ const fn finite_f16(words: &[u32], from: usize, to: usize) -> bool {
     true
 }
 
-/// Checks everything that the accessors rely on.
+/// A blob's words as the model's and those behind it; all are the model's where it claims more.
+pub(super) const fn divide(words: &[u32]) -> (&[u32], &[u32]) {
+    match words.split_at_checked(word(words, 2) as usize) {
+        Some(parts) => parts,
+        None => (words, &[]),
+    }
+}
+
+/// Checks everything that the accessors rely on, and the table behind the model if there is one.
 pub(super) const fn check(words: &[u32]) -> Result<Header, BlobError> {
+    let (model, rest) = divide(words);
+    if !rest.is_empty() && word(rest, 0) != regions::MAGIC {
+        // What is no model at all is told so first.
+        return match check_model(words) {
+            Err(error) => Err(error),
+            Ok(_) => Err(BlobError::Length),
+        };
+    }
+    let header = match check_model(model) {
+        Ok(header) => header,
+        Err(error) => return Err(error),
+    };
+    if rest.is_empty() {
+        return Ok(header);
+    }
+    match Regions::from_words(rest) {
+        Err(error) => Err(BlobError::Regions(error)),
+        Ok(table) if table.model_crc() != word(model, CRC_WORD) => {
+            Err(BlobError::Regions(RegionsError::Model))
+        }
+        Ok(table) if table.inputs() != header.inputs || table.outputs() != header.outputs => {
+            Err(BlobError::Regions(RegionsError::Width))
+        }
+        Ok(_) => Ok(header),
+    }
+}
+
+/// Checks a model without anything behind it.
+const fn check_model(words: &[u32]) -> Result<Header, BlobError> {
     if words.len() < HEADER_WORDS {
         return Err(BlobError::Truncated);
     }

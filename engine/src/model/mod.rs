@@ -11,6 +11,7 @@ pub use blob::{BlobError, Field, Words};
 pub use layer::{Layer, Row, Weights};
 
 use crate::num::functions::Function;
+use crate::regions::Regions;
 
 /// What follows an affine layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -177,7 +178,23 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The blob itself, whole.
+    /// The table of certified regions behind the model, if there is one; not of a part of it
+    /// ([`Model::up_to`]).
+    pub const fn regions(&self) -> Option<Regions<'a>> {
+        let (_, rest) = blob::divide(self.words);
+        if rest.is_empty() || self.crc().is_none() {
+            return None;
+        }
+        Some(Regions::checked(rest))
+    }
+
+    /// The model's checksum; `None` for a part of it.
+    pub(crate) const fn crc(&self) -> Option<u32> {
+        let whole = !self.bare && self.layers == blob::word(self.words, 4) as usize;
+        if whole { Some(blob::word(self.words, blob::CRC_WORD)) } else { None }
+    }
+
+    /// The blob itself, whole, with the table of certified regions if it has one.
     pub const fn words(&self) -> &'a [u32] {
         self.words
     }

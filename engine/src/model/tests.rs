@@ -1,6 +1,11 @@
 //! Checks of the blob's check: a hand-made blob, and every header field damaged.
 
+extern crate std;
+use std::vec::Vec;
+
 use super::*;
+use crate::regions::tests::{OPEN, table};
+use crate::regions::{Kept, RegionsError};
 
 /// 2-1 net: `relu(1*x0 - 2*x1 + 0.5)`, in version 1.
 fn blob() -> [u32; 24] {
@@ -85,6 +90,51 @@ fn version_2_has_more_activations_and_checks_their_parameters() {
     assert_eq!(with(&[(17, 2)]), bad(Field::Through));
     assert_eq!(with(&[(18, 1)]), bad(Field::Reserved));
     assert_eq!(with(&[(19, 1)]), bad(Field::Reserved));
+}
+
+/// A table for the model, open everywhere.
+fn regions(model: &[u32], inputs: &[f32]) -> Vec<u32> {
+    let limits = Kept::Limits { lo: &[0.0], hi: &[1.0] };
+    let crc = model[blob::CRC_WORD];
+    table(crc, (inputs, inputs), inputs, 1, &limits, &[], (OPEN, 0))
+}
+
+#[test]
+fn a_table_of_regions_follows_its_model() {
+    for model in [blob().to_vec(), second().to_vec()] {
+        assert!(Model::from_words(&model).unwrap().regions().is_none());
+        let with = |table: &[u32]| [&model, table].concat();
+        let good = with(&regions(&model, &[0.0, 2.0]));
+        let found = Model::from_words(&good).unwrap();
+        assert_eq!(found.words(), good);
+        assert_eq!(found.regions().unwrap().words(), &good[model.len()..]);
+        assert!(matches!(found.layer(0).unwrap().row(0), Row::F32([1.0, -2.0])));
+        // Not of a part of it: its outputs are not the model's.
+        assert!(found.up_to(0).unwrap().regions().is_none());
+        for at in 0..good.len() {
+            for bit in 0..32 {
+                let mut words = good.clone();
+                words[at] ^= 1 << bit;
+                assert!(Model::from_words(&words).is_err(), "word {at} bit {bit}");
+            }
+        }
+        for length in (0..good.len()).filter(|length| *length != model.len()) {
+            assert!(Model::from_words(&good[..length]).is_err(), "{length} words");
+        }
+        let error = |words: &[u32]| Model::from_words(words).unwrap_err();
+        let mut other = model.clone();
+        other[blob::CRC_WORD] ^= 1;
+        let other = with(&regions(&other, &[0.0, 2.0]));
+        assert_eq!(error(&other), BlobError::Regions(RegionsError::Model));
+        let narrow = with(&regions(&model, &[2.0]));
+        assert_eq!(error(&narrow), BlobError::Regions(RegionsError::Width));
+        assert_eq!(error(&with(&[0; 16])), BlobError::Length);
+        assert_eq!(error(&with(&good[model.len()..][..5])), {
+            BlobError::Regions(RegionsError::Truncated)
+        });
+        let twice = [&good[..], &good[model.len()..]].concat();
+        assert_eq!(error(&twice), BlobError::Regions(RegionsError::Length));
+    }
 }
 
 #[test]

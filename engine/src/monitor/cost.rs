@@ -6,7 +6,8 @@ use crate::bounds::{Size, add, forward_macs};
 use crate::model::Model;
 
 impl Setup<'_> {
-    /// Multiply-adds of inference and intervals at most: the smallest budget.
+    /// Multiply-adds of inference and intervals at most: the smallest budget. Asking a table of regions
+    /// takes none.
     pub const fn least_budget(&self, model: &Model<'_>) -> u64 {
         let ibp = Means::Ibp.most_macs(model, &self.rule);
         match ibp {

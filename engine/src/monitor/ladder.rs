@@ -1,4 +1,5 @@
-//! Inference, then certificates from the cheapest on, as far as the budget goes.
+//! Inference, then the table of regions, then certificates from the cheapest on, as far as the budget
+//! goes.
 
 use super::means::{Means, Plan};
 use super::report::{Fault, Verdict};
@@ -65,6 +66,10 @@ fn run<'r>(
         judged.verdict = Verdict::Violated(Fault::Output);
         return Some(outputs);
     };
+    if setup.regions.is_some_and(|regions| regions.find(x) == Some(class)) {
+        (judged.verdict, judged.by, judged.scale) = (Verdict::Certified, Some(Means::Regions), 1.0);
+        return Some(outputs);
+    }
     setup.rule.offsets(offsets);
     let mut tick = Tick { model, setup, x, class, offsets, bounds, ends };
     tick.climb(plan, &mut rest, judged);
@@ -72,8 +77,9 @@ fn run<'r>(
 }
 
 impl Rule<'_> {
-    /// Whether the rows' bounds put an output outside its limits wherever the state is.
-    pub(super) fn is_broken(&self, bounds: &[f32]) -> bool {
+    /// Whether lower bounds of the rows of [`Rule::spec`] put an output outside its limits wherever the
+    /// state is.
+    pub fn is_broken(&self, bounds: &[f32]) -> bool {
         let Rule::Limits { lo, hi } = self else { return false };
         let Some((lower, negated)) = bounds.split_at_checked(lo.len()) else { return false };
         let mut rows = lower.iter().zip(negated).zip(lo.iter().zip(*hi));
@@ -83,7 +89,7 @@ impl Rule<'_> {
     }
 
     /// The class of the outputs (0 for limits), `None` where they do not keep the rule as computed.
-    fn keeps(&self, outputs: &[f32]) -> Option<usize> {
+    pub fn keeps(&self, outputs: &[f32]) -> Option<usize> {
         if !outputs.iter().all(|y| y.is_finite()) {
             return None;
         }
@@ -101,8 +107,8 @@ impl Rule<'_> {
         }
     }
 
-    /// What is to be added to each row so that it is positive where the rule is kept.
-    fn offsets(&self, offsets: &mut [f32]) {
+    /// What is to be added to each row of [`Rule::spec`] so that it is positive where the rule is kept.
+    pub fn offsets(&self, offsets: &mut [f32]) {
         match self {
             Rule::Limits { lo, hi } => {
                 // No limit needs to be looser than what bounds can reach.

@@ -8,6 +8,9 @@ use crate::simplex;
 /// What certifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
+    /// The table of regions that were certified beforehand ([`crate::regions`]): comparisons, and no
+    /// multiply-adds.
+    Regions,
     /// Intervals.
     Ibp,
     /// Intervals, and one walk back of the rule's rows.
@@ -19,33 +22,34 @@ pub enum Means {
 }
 
 impl Means {
-    /// All of them.
+    /// All that compute bounds, in a tick of their own.
     pub const ALL: [Means; 4] = [Means::Ibp, Means::CrownIbp, Means::Simplex, Means::Crown];
 
     /// The largest counted work of one certificate; `None` where it does not apply to the model, or is
     /// the same as a cheaper one.
     pub const fn most_macs(self, model: &Model<'_>, rule: &Rule<'_>) -> Option<u64> {
         let spec = &rule.spec(0);
-        let most = match self.method() {
-            Some(method) => most_macs(model, &Options::new(method), spec),
-            None if simplex::applies(model) => simplex::most_macs(model, spec),
-            None => return None,
+        let most = match (self, self.method()) {
+            (Means::Regions, _) => return Some(0),
+            (_, Some(method)) => most_macs(model, &Options::new(method), spec),
+            (_, None) if simplex::applies(model) => simplex::most_macs(model, spec),
+            (_, None) => return None,
         };
         // Where no neuron is walked back, or nothing follows the first layer.
         let other = match self {
             Means::CrownIbp => most_macs(model, &Options::new(Method::Ibp), spec),
             Means::Crown => most_macs(model, &Options::new(Method::CrownIbp), spec),
-            Means::Ibp | Means::Simplex => 0,
+            Means::Ibp | Means::Simplex | Means::Regions => 0,
         };
         if most == other { None } else { Some(most) }
     }
 
-    /// The method of bounds; `None` for the simplex certificate.
+    /// The method of bounds; `None` for the simplex certificate and for the table.
     pub(super) const fn method(self) -> Option<Method> {
         match self {
             Means::Ibp => Some(Method::Ibp),
             Means::CrownIbp => Some(Method::CrownIbp),
-            Means::Simplex => None,
+            Means::Regions | Means::Simplex => None,
             Means::Crown => Some(Method::Crown),
         }
     }

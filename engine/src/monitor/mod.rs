@@ -6,6 +6,7 @@
 //! than allowed, the fallback goes out in the network's place. `engine/docs/monitor.md` is its page.
 //!
 //! * [`Setup`]: what is asked, checked at construction, at compile time if wished.
+//! * [`Setup::regions`]: boxes of inputs that were certified beforehand, and cost no multiply-adds.
 //! * [`Report`]: what a tick gives.
 //! * [`Monitor`] on the caller's memory, [`StaticMonitor`] with its own.
 //!
@@ -59,6 +60,7 @@ mod cost;
 mod ladder;
 mod machine;
 mod means;
+mod misfit;
 mod report;
 mod setup;
 #[cfg(test)]
@@ -67,7 +69,7 @@ mod tests;
 pub use machine::{Counters, Mode};
 pub use means::Means;
 pub use report::{Fault, Report, Verdict};
-pub use setup::{Part, Rule, SensorError, Setup, SetupError};
+pub use setup::{Misfit, Part, Rule, SensorError, Setup, SetupError};
 
 use crate::bounds::{Size, StaticWorkspace, Workspace};
 use crate::model::Model;

@@ -5,6 +5,7 @@ use crate::bounds::{Semantics, Size};
 use crate::model::Model;
 use crate::num::MAGNITUDE_LIMIT;
 use crate::region::Norm;
+use crate::regions::Regions;
 use crate::spec::Spec;
 
 /// How far the true state may be from what the sensors say, on either side.
@@ -40,8 +41,8 @@ pub enum Rule<'a> {
 }
 
 impl Rule<'_> {
-    /// The rows that this is about; `class` is that of the outputs.
-    pub(super) const fn spec(&self, class: usize) -> Spec<'static> {
+    /// The rows that this is about; `class` is that of the outputs, for limits any.
+    pub const fn spec(&self, class: usize) -> Spec<'static> {
         match self {
             Rule::Limits { .. } => Spec::Outputs,
             Rule::Class { .. } => Spec::Margins { class },
@@ -73,6 +74,8 @@ pub struct Setup<'a> {
     pub scales: &'a [f32],
     /// Which network is meant.
     pub semantics: Semantics,
+    /// Regions that were certified beforehand ([`Model::regions`]), to ask first.
+    pub regions: Option<Regions<'a>>,
 }
 
 /// Why there is no monitor.
@@ -103,6 +106,19 @@ pub enum SetupError {
         /// What is needed.
         needed: Size,
     },
+    /// The table of regions proves less than the setup asks.
+    Regions(Misfit),
+}
+
+/// What a table of certified regions was made for, where that is not what the setup asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// Another model, or the whole of which the model is a part.
+    Model,
+    /// Limits that are not within the setup's, a margin below the setup's, or a rule of another kind.
+    Rule,
+    /// A sensor error that does not hold the setup's.
+    Error,
 }
 
 /// A part of a [`Setup`].
@@ -141,6 +157,15 @@ impl core::fmt::Display for SetupError {
                 "memory of {} floats and {} indices, expected {} and {}",
                 found.floats, found.indices, needed.floats, needed.indices
             ),
+            SetupError::Regions(Misfit::Model) => {
+                f.write_str("the table of regions is of another model")
+            }
+            SetupError::Regions(Misfit::Rule) => {
+                f.write_str("the table of regions does not prove the rule, but another one")
+            }
+            SetupError::Regions(Misfit::Error) => {
+                f.write_str("the table of regions is of a smaller sensor error")
+            }
         }
     }
 }
@@ -156,7 +181,8 @@ impl<'a> Setup<'a> {
     /// The scales of [`Setup::new`].
     pub const SCALES: &'static [f32] = &[0.25, 0.5, 2.0, 4.0];
 
-    /// Deployed semantics, [`Setup::SCALES`]; each tick decides for itself (`enter` and `leave` 1).
+    /// Deployed semantics, [`Setup::SCALES`], no table of regions; each tick decides for itself (`enter`
+    /// and `leave` 1).
     pub const fn new(
         range: (&'a [f32], &'a [f32]),
         error: SensorError<'a>,
@@ -165,8 +191,19 @@ impl<'a> Setup<'a> {
         budget: u64,
         stale: u32,
     ) -> Self {
-        let (enter, leave, scales, semantics) = (1, 1, Self::SCALES, Semantics::Deployed);
-        Self { range, error, rule, fallback, budget, stale, enter, leave, scales, semantics }
+        Self {
+            range,
+            error,
+            rule,
+            fallback,
+            budget,
+            stale,
+            enter: 1,
+            leave: 1,
+            scales: Self::SCALES,
+            semantics: Semantics::Deployed,
+            regions: None,
+        }
     }
 
     /// Whether this fits the model and the memory found.
@@ -223,6 +260,11 @@ impl<'a> Setup<'a> {
         }
         if self.stale >= 1 << 31 {
             return Err(SetupError::Clock);
+        }
+        if let Some(regions) = &self.regions
+            && let Some(misfit) = self.misfit(regions, model)
+        {
+            return Err(SetupError::Regions(misfit));
         }
         let needed = self.least_budget(model);
         if self.budget < needed {

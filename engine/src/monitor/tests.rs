@@ -11,7 +11,7 @@ use crate::model::blob;
 use crate::region::Norm;
 
 /// `y = relu(x0 + x1) + relu(x0 - x1) - 1`, which is `2 x0 - 1` where `x0 > |x1|`.
-fn two_neurons() -> Vec<u32> {
+pub(super) fn two_neurons() -> Vec<u32> {
     build(&[
         (2, 2, blob::RELU, &[1.0, 1.0, 1.0, -1.0], &[0.0, 0.0]),
         (1, 2, blob::IDENTITY, &[1.0, 1.0], &[-1.0]),
@@ -19,7 +19,7 @@ fn two_neurons() -> Vec<u32> {
 }
 
 /// `f = (relu(x + 1), relu(x - 1))`.
-fn two_classes() -> Vec<u32> {
+pub(super) fn two_classes() -> Vec<u32> {
     build(&[(2, 1, blob::RELU, &[1.0, 1.0], &[1.0, -1.0])])
 }
 
@@ -31,10 +31,10 @@ fn limits<'a>(lo: &'a [f32], hi: &'a [f32]) -> Setup<'a> {
 }
 
 /// Report of one tick: verdict, scale, by, work, command.
-type Told = (Verdict, f32, Option<Means>, u64, Vec<f32>);
+pub(super) type Told = (Verdict, f32, Option<Means>, u64, Vec<f32>);
 
 /// The first tick of a monitor on memory of exactly its size, full of what was there.
-fn once(words: &[u32], setup: Setup<'_>, x: &[f32]) -> Told {
+pub(super) fn once(words: &[u32], setup: Setup<'_>, x: &[f32]) -> Told {
     let model = Model::from_words(words).unwrap();
     let size = setup.size(&model, 1);
     let (mut floats, mut indices) = (vec![f32::NAN; size.floats], vec![9; size.indices]);
