@@ -4,6 +4,7 @@ pub mod alpha;
 pub mod attack;
 pub mod blob;
 pub mod cli;
+pub mod cover;
 pub mod cpu;
 pub mod dataset;
 pub mod error;

@@ -1,6 +1,7 @@
 //! The run-time monitor as it flies: compiled in, within its budget, and where its blob is damaged.
 
 use certus::blob::{WeightKind, pack};
+use certus::cover::Summary;
 use certus_engine::bounds::{Size, forward_macs};
 use certus_engine::include_model;
 use certus_engine::model::{Activation, Model, blob};
@@ -15,6 +16,8 @@ const SEED: u64 = 61;
 /// Checked and sized at compile time, as in firmware; the same setup for the same network in f16.
 const F32: Model<'static> = include_model!("../golden/pendulum_v1.certus");
 const F16: Model<'static> = include_model!("../golden/pendulum_v1_f16.certus");
+/// The same network with a table of certified regions, packed as `engine/docs/monitor.md` shows.
+const TABLED: Model<'static> = include_model!("../golden/pendulum_regions.certus");
 const PENDULUM: Setup<'static> = Setup {
     enter: 3,
     leave: 2,
@@ -34,6 +37,12 @@ const MONITOR: Owned = match Owned::new(F32, PENDULUM) {
     Err(_) => panic!("the setup does not fit the model"),
 };
 const WORST: u64 = PENDULUM.worst_case(&F32);
+/// A table that does not fit the setup would not compile.
+const WITH_TABLE: Setup<'static> = Setup { regions: TABLED.regions(), ..PENDULUM };
+const TABLED_MONITOR: Owned = match Owned::new(TABLED, WITH_TABLE) {
+    Ok(monitor) => monitor,
+    Err(_) => panic!("the setup does not fit the model and its table"),
+};
 
 /// Numbers that are hard on something, for an input in `[-r, r]`.
 fn hard(rng: &mut Rng, r: f32) -> f32 {
@@ -132,8 +141,59 @@ fn compiled_in() {
     assert!(F32.words().as_ptr().addr() % 16 == 0 && F16.words().as_ptr().addr() % 16 == 0);
 }
 
+#[test]
+fn a_table_of_regions_spares_the_bounds() {
+    assert_eq!(WITH_TABLE.worst_case(&TABLED), WORST);
+    let regions = TABLED.regions().unwrap();
+    let summary = Summary::of(&regions);
+    println!(
+        "table: {summary:?}, {} bytes beside {}, depth {}",
+        4 * regions.words().len(),
+        4 * (TABLED.words().len() - regions.words().len()),
+        regions.depth()
+    );
+    assert!(summary.share > 0.5, "{summary:?}");
+    let mut rng = Rng::with_seed(seed(SEED + 4));
+    let ticks = if long() { 100_000 } else { 2_000 };
+    let cheap = PENDULUM.least_budget(&F32);
+    for budget in [cheap, Setup::NO_BUDGET] {
+        let setups = [PENDULUM, WITH_TABLE].map(|setup| Setup { budget, scales: &[], ..setup });
+        let mut memories = setups.map(|setup| Memory::of(&setup, &TABLED, 1));
+        let [one, other] = &mut memories;
+        let mut without = one.monitor(TABLED, setups[0]);
+        let mut with = other.monitor(TABLED, setups[1]);
+        let (mut macs, mut by_table) = ([0, 0], 0);
+        for now in 0..ticks {
+            let x = [rng.f32() - 0.5, 2.0 * rng.f32() - 1.0];
+            let (plain, told) = (without.check(&x, now), with.check(&x, now));
+            macs = [macs[0] + plain.work, macs[1] + told.work];
+            if regions.find(&x).is_some() {
+                assert_eq!(told.by, Some(Means::Regions));
+                assert_eq!((told.verdict, told.work), (Verdict::Certified, forward_macs(&F32)));
+                // Not proved by bounds, at the most: never broken.
+                assert!(matches!(plain.verdict, Verdict::Certified | Verdict::Marginal));
+                by_table += 1;
+            } else {
+                assert_eq!((plain.verdict, plain.work), (told.verdict, told.work));
+            }
+        }
+        let certified = [&without, &with].map(|monitor| monitor.counters().certified);
+        println!(
+            "budget {budget}: mean {:?} multiply-adds, {certified:?} certified, {by_table} by the table of {ticks}",
+            macs.map(|macs| macs / u64::from(ticks))
+        );
+        assert!(macs[1] * 2 < macs[0] && certified[1] >= certified[0]);
+    }
+    let mut compiled = TABLED_MONITOR;
+    assert_eq!(compiled.check(&[0.0, 0.0], 0).by, Some(Means::Regions));
+}
+
 /// The words of a blob that mean something: header, entries, weights, biases.
 fn used(words: &[u32]) -> Vec<bool> {
+    if words[2] as usize != words.len() {
+        // A table knows the model's checksum, and has no padding but zeros.
+        return vec![true; words.len()];
+    }
     let mut used = vec![false; words.len()];
     let entry = if words[1] == 1 { 8 } else { blob::ENTRY_WORDS };
     let layers = words[4] as usize;
@@ -153,8 +213,9 @@ fn a_damaged_blob_never_changes_a_verdict() {
     let ticks = [[0.0, 0.0], [0.3, -0.6], [0.45, 0.9], [-0.2, 0.1], [0.1, f32::NAN]];
     let judge = |words: &[u32]| {
         let model = Model::from_words(words)?;
-        let mut memory = Memory::of(&PENDULUM, &model, 1);
-        let mut monitor = memory.monitor(model, PENDULUM);
+        let setup = Setup { regions: model.regions(), ..PENDULUM };
+        let mut memory = Memory::of(&setup, &model, 1);
+        let mut monitor = memory.monitor(model, setup);
         let reports = ticks.iter().zip(0..).map(|(x, now)| {
             let report = monitor.check(x, now);
             (report.verdict, report.scale, report.work, report.command.to_vec())
@@ -162,7 +223,7 @@ fn a_damaged_blob_never_changes_a_verdict() {
         Ok::<_, blob::BlobError>(reports.collect::<Vec<_>>())
     };
     let (mut refused, mut harmless) = (0, 0);
-    for model in [F32, F16] {
+    for model in [F32, F16, TABLED] {
         let good = judge(model.words()).unwrap();
         let used = used(model.words());
         let mut words = model.words().to_vec();

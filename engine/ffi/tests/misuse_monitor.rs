@@ -16,6 +16,11 @@ macro_rules! call {
 }
 
 const PENDULUM: Model<'static> = include_model!("../../../tests/golden/pendulum_v1.certus");
+/// With a table of certified regions, for outputs within 1.9, and where it begins.
+const REGIONS: Model<'static> = include_model!("../../../tests/golden/pendulum_regions.certus");
+const PENDULUM_WORDS: usize = REGIONS.words()[2] as usize;
+static TABLE_LEAST: [f32; 1] = [-1.9];
+static TABLE_MOST: [f32; 1] = [1.9];
 /// A pointer that is not NULL, and on no boundary.
 const ODD: usize = 1;
 /// A length beyond the address space.
@@ -154,6 +159,76 @@ fn setups_that_are_refused() {
     assert!(!asked(null(), &good) && !asked(&*model, null()) && !asked(&*model, &empty));
     assert_eq!(call!(certus_v1_setup_default(null_mut())), Status::Null);
     assert_eq!(call!(certus_v1_setup_default(ODD as *mut c::Setup)), Status::Misaligned);
+}
+
+#[test]
+fn the_table_of_regions_in_a_blob() {
+    let plain = opened();
+    let mut model = Box::new(c::Model { opaque: [7; 8] });
+    let words = REGIONS.words();
+    let at = words.as_ptr().cast();
+    assert_eq!(call!(certus_v1_model_open(&mut *model, at, 4 * words.len())), Status::Ok);
+    // Asked for by the other function, in the same memory.
+    let good =
+        c::Setup { limits_lo: TABLE_LEAST.as_ptr(), limits_hi: TABLE_MOST.as_ptr(), ..setup() };
+    let least = call!(certus_v1_monitor_words(&*model, &good, 1));
+    assert_eq!(least, call!(certus_v1_monitor_words(&*plain, &good, 1)));
+    let mut memory = vec![0; least];
+    let at = memory.as_mut_ptr();
+    let mut made = unmade();
+    let tick = |made: *mut c::Monitor| {
+        let mut report = bold();
+        let x = [0.0, 0.0];
+        assert_eq!(call!(certus_v1_monitor_check(made, x.as_ptr(), 2, 0, &mut report)), Status::Ok);
+        assert_eq!((report.verdict, report.mode), (c::Verdict::Certified, c::Mode::Network));
+        (report.by, report.work)
+    };
+    let init = |made: &mut c::Monitor, model: &c::Model, setup: &c::Setup| {
+        call!(certus_v1_monitor_init_regions(made, model, setup, at, least))
+    };
+    assert_eq!(init(&mut made, &model, &good), Status::Ok);
+    let (by, work) = tick(&mut made);
+    assert_eq!(by, c::Means::Regions);
+    assert_eq!(call!(certus_v1_monitor_init(&mut made, &*model, &good, at, least)), Status::Ok);
+    let (by, more) = tick(&mut made);
+    assert!(by != c::Means::Regions && more > work);
+    // What a table does not prove makes no monitor.
+    let wide = c::Setup { limits_hi: [1.5].as_ptr(), ..good };
+    let far = c::Setup { error_radii: [0.0, 0.02].as_ptr(), ..good };
+    for (model, setup, status) in [
+        (&plain, &good, Status::SetupNoRegions),
+        (&model, &wide, Status::SetupRegionsRule),
+        (&model, &far, Status::SetupRegionsError),
+    ] {
+        assert_eq!(
+            call!(certus_v1_monitor_init(&mut made, &**model, setup, at, least)),
+            Status::Ok
+        );
+        assert_eq!(init(&mut made, model, setup), status);
+        let mut report = bold();
+        let x = [0.0, 0.0];
+        let ticked = call!(certus_v1_monitor_check(&mut made, x.as_ptr(), 2, 0, &mut report));
+        assert_eq!((ticked, report.fault), (Status::Handle, c::Fault::Call));
+    }
+    let first = PENDULUM_WORDS;
+    assert_eq!((words[first], words[2] as usize), (u32::from_le_bytes(*b"CRTR"), first));
+    for (at, status) in [
+        (first + 1, Status::BlobRegionsVersion),
+        (first + 2, Status::BlobRegions),
+        (first + 4, Status::BlobRegionsCrc),
+        (first, Status::BlobLength),
+    ] {
+        let mut words = words.to_vec();
+        words[at] ^= 1 << 8;
+        let opened =
+            call!(certus_v1_model_open(&mut *model, words.as_ptr().cast(), 4 * words.len()));
+        assert_eq!(opened, status, "word {at}");
+    }
+    let mut words = words.to_vec();
+    words[first + 4] ^= 1;
+    words[first + 3] = certus_engine::model::blob::crc(&words[first..]);
+    let opened = call!(certus_v1_model_open(&mut *model, words.as_ptr().cast(), 4 * words.len()));
+    assert_eq!(opened, Status::BlobRegionsModel);
 }
 
 #[test]

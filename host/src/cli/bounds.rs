@@ -11,8 +11,8 @@ use super::Outcome;
 use super::inputs::{check_output, checked, read_blob};
 use super::message::say;
 use super::options::{
-    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, OutArgs, down, name, parse_epsilon,
-    parse_norm, up,
+    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, OutArgs, down, name, numbers,
+    parse_epsilon, parse_norm, up,
 };
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};
@@ -119,8 +119,9 @@ enum Regions<'a> {
 impl<'a> Regions<'a> {
     fn read(args: &'a Args, model: &Model<'_>) -> Result<Self> {
         if let Some(ends) = &args.r#box {
-            let lo = ends_of(&ends[0], model.inputs())?;
-            let hi = ends_of(&ends[1], model.inputs())?;
+            let count = (model.inputs(), "inputs");
+            let lo = numbers("--box", &ends[0], count, Some(LARGEST_END))?;
+            let hi = numbers("--box", &ends[1], count, Some(LARGEST_END))?;
             if let Some(i) = (0..lo.len()).find(|&i| lo[i] > hi[i]) {
                 let message = format!("--box from {} to {} in coordinate {i}", lo[i], hi[i]);
                 return Err(Error::Usage(format!("{message}, expected LO not above HI")));
@@ -256,21 +257,5 @@ fn heading(args: &Args) -> Heading {
         method: name(args.method.method),
         semantics: args.method.semantics_name().to_owned(),
         backend: name(args.compute.backend),
-    }
-}
-
-/// `1,2,3`, or one value for all coordinates.
-fn ends_of(text: &str, inputs: usize) -> Result<Vec<f64>> {
-    let parse = |part: &str| part.trim().parse().ok().filter(|x: &f64| up(x.abs()) < LARGEST_END);
-    let values = text.split(',').map(parse).collect::<Option<Vec<_>>>();
-    let wrong = |found: &str| {
-        let expected = format!("expected finite numbers, one or as many as the {inputs} inputs");
-        Err(Error::Usage(format!("--box '{text}': {found}, {expected}")))
-    };
-    match values {
-        None => wrong("not all numbers"),
-        Some(values) if values.len() == 1 => Ok(vec![values[0]; inputs]),
-        Some(values) if values.len() == inputs => Ok(values),
-        Some(values) => wrong(&format!("{} numbers", values.len())),
     }
 }

@@ -74,11 +74,19 @@ pub fn read_blob(
 /// # Errors
 /// What cannot be read, with file and place.
 pub fn read_network(path: &Path) -> Result<Network> {
+    Ok(read_with_words(path)?.0)
+}
+
+/// A network as [`read_network`] gives it, with its words if they are a blob's.
+///
+/// # Errors
+/// What cannot be read, with file and place.
+pub fn read_with_words(path: &Path) -> Result<(Network, Option<Vec<u32>>)> {
     if !is_blob(path) {
-        return import::read(path);
+        return Ok((import::read(path)?, None));
     }
     let words = read_words(path)?;
-    Ok(blob::unpack(&checked_words(path, &words)?))
+    Ok((blob::unpack(&checked_words(path, &words)?), Some(words)))
 }
 
 /// The model of words that [`read_blob`] gave.

@@ -9,6 +9,7 @@ use certus_engine::simplex;
 
 use super::Outcome;
 use super::inputs::{checked, read_blob};
+use crate::cover;
 use crate::error::Result;
 use crate::report::Sink;
 
@@ -27,7 +28,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     sink.write(|out| {
         writeln!(out, "{}", args.model.display())?;
         print_layers(&model, out)?;
-        print_sizes(&model, out)
+        print_sizes(&model, out)?;
+        model.regions().map_or(Ok(()), |regions| cover::print(&regions, out))
     })?;
     sink.finish()?;
     Ok(Outcome::Proved)

@@ -12,6 +12,7 @@ mod options;
 mod pack;
 mod plot;
 mod radius;
+mod regions;
 mod samples;
 mod stream;
 mod verbose;

@@ -309,6 +309,33 @@ pub fn up(x: f64) -> f32 {
     -down(-x)
 }
 
+/// `1,2,3`, or one value for all of `count`, which are called so; all of a magnitude below `most`,
+/// or any, infinite ones too.
+///
+/// # Errors
+/// The option, what it says and what was expected.
+pub fn numbers(
+    option: &str,
+    text: &str,
+    (count, called): (usize, &str),
+    most: Option<f32>,
+) -> Result<Vec<f64>> {
+    let fits = |x: &f64| most.map_or(!x.is_nan(), |most| up(x.abs()) < most);
+    let parse = |part: &str| part.trim().parse().ok().filter(fits);
+    let values = text.split(',').map(parse).collect::<Option<Vec<_>>>();
+    let wrong = |found: &str| {
+        let kind = if most.is_some() { "finite numbers" } else { "numbers" };
+        let expected = format!("expected {kind}, one or as many as the {count} {called}");
+        Err(Error::Usage(format!("{option} '{text}': {found}, {expected}")))
+    };
+    match values {
+        None => wrong("not all numbers"),
+        Some(values) if values.len() == 1 => Ok(vec![values[0]; count]),
+        Some(values) if values.len() == count => Ok(values),
+        Some(values) => wrong(&format!("{} numbers", values.len())),
+    }
+}
+
 /// Largest radius accepted: far above any input's scale, far below where f32 bounds overflow.
 pub const LARGEST_EPSILON: f64 = 1e12;
 

@@ -8,6 +8,7 @@ mod models;
 mod networks;
 mod options;
 mod plot;
+mod regions;
 mod relaxed;
 mod results;
 mod runs;

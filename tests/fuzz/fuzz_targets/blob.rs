@@ -1,11 +1,13 @@
 //! Any bytes as a model blob: refused, or every accessor keeps what the check promised.
 //!
 //! The first byte says how much is put right before, since no search finds a CRC: nothing (twice
-//! as likely), the header, or the header and the layout of the layers.
+//! as likely), the header, or the header and the layout of the layers; in the other half of its values
+//! also the header and the shape of a table of regions, which what is left of the bytes becomes.
 #![no_main]
 
 use certus_engine::model::blob::{self, ENTRY_WORDS, HEADER_WORDS};
 use certus_engine::model::{Model, Row};
+use certus_engine::regions::{self, Branch, Kept, Regions};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -18,6 +20,10 @@ fuzz_target!(|data: &[u8]| {
     if unaligned {
         assert!(whole && Model::from_words(&words).is_ok(), "two answers to the same bytes");
     }
+    let table = (mode & 4 != 0).then(|| {
+        // Up to 31 of the last words.
+        words.split_off(words.len().saturating_sub(usize::from(mode >> 3)))
+    });
     if words.len() >= HEADER_WORDS {
         match mode % 4 {
             2 => right_header(&mut words),
@@ -30,8 +36,72 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(model) = Model::from_words(&words) {
         walk(&model);
+        if let Some(mut table) = table {
+            right_table(&mut table, &model);
+            words.extend(table);
+        }
+    }
+    if let Ok(model) = Model::from_words(&words)
+        && let Some(regions) = model.regions()
+    {
+        look_up(&regions, bytes);
     }
 });
+
+/// What the header of a table must say behind the model, and the length that it comes to; numbers and
+/// nodes stay as they are.
+fn right_table(table: &mut Vec<u32>, model: &Model<'_>) {
+    table.resize(table.len().max(regions::HEADER_WORDS), 0);
+    let (n, m) = (model.inputs(), model.outputs());
+    let limits = if table[7] == regions::LIMITS { 2 * m } else { 0 };
+    let nodes = table[9] as usize % 16;
+    let end = regions::HEADER_WORDS + 3 * n + limits + regions::NODE_WORDS * nodes;
+    table.resize(end, 0);
+    table.resize(blob::align(end), 0);
+    (table[0], table[1], table[2]) = (regions::MAGIC, regions::VERSION, table.len() as u32);
+    (table[4], table[5], table[6]) = (model.words()[blob::CRC_WORD], n as u32, m as u32);
+    table[9] = nodes as u32;
+    table[blob::CRC_WORD] = blob::crc(table);
+}
+
+/// Calls every accessor of a checked table, and looks up points made of the bytes.
+fn look_up(regions: &Regions<'_>, bytes: &[u8]) {
+    let (lo, hi) = regions.range();
+    assert!(
+        lo.len() == regions.inputs() && hi.len() == lo.len() && regions.error().len() == lo.len()
+    );
+    assert!(regions.error().iter().all(|e| *e >= 0.0 && e.is_finite()));
+    let classes = match regions.kept() {
+        Kept::Limits { lo, hi } => {
+            assert!(lo.len() == regions.outputs() && lo.iter().zip(hi).all(|(lo, hi)| lo < hi));
+            1
+        }
+        Kept::Class { margin } => {
+            assert!(margin >= 0.0);
+            regions.outputs()
+        }
+    };
+    let fits = |branch: Branch, from: usize| match branch {
+        Branch::Node(index) => from <= index && index < regions.nodes(),
+        Branch::Leaf(answer) => answer.is_none_or(|class| class < classes),
+    };
+    assert!(fits(regions.root(), 0) && regions.node(regions.nodes()).is_none());
+    for i in 0..regions.nodes() {
+        let node = regions.node(i).unwrap();
+        assert!(node.input < lo.len() && lo[node.input] < node.value);
+        assert!(fits(node.below, i + 1) && fits(node.above, i + 1));
+    }
+    for start in 0..8.min(bytes.len()) {
+        let quads = bytes[start..].chunks_exact(4).chain([&[0u8; 4][..]].into_iter().cycle());
+        let x: Vec<f32> =
+            quads.take(lo.len()).map(|q| f32::from_le_bytes([q[0], q[1], q[2], q[3]])).collect();
+        if regions.find(&x).is_some() {
+            assert!(x.iter().zip(lo.iter().zip(hi)).all(|(x, (lo, hi))| lo <= x && x <= hi));
+        }
+    }
+    assert!(regions.find(lo).is_none_or(|class| class < classes));
+    assert!(regions.find(&vec![f32::NAN; lo.len()]).is_none() && regions.find(&[]).is_none());
+}
 
 /// Magic, version, length and CRC.
 fn right_header(words: &mut [u32]) {
