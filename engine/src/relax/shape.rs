@@ -106,12 +106,10 @@ pub(super) fn slope(activation: Activation, index: usize, z: f32) -> Ends {
         (Activation::Sign | Activation::Step, _) | (Activation::Clip(..), 0 | 2..) => point(0.0),
         (Activation::Elu(scale), 0) => times((scale, scale), Function::Exp.enclose(z)),
         (Activation::Softplus, _) => Function::Sigmoid.enclose(z),
-        (Activation::Sigmoid, _) => {
-            times(Function::Sigmoid.enclose(z), Function::Sigmoid.enclose(-z))
-        }
+        (Activation::Sigmoid, _) => sigmoid_slope(z),
         // 1/cosh^2 as four times the sigmoid's slope at 2z: no cancellation far out.
         (Activation::Tanh, _) => {
-            let (lo, hi) = slope(Activation::Sigmoid, 0, 2.0 * z);
+            let (lo, hi) = sigmoid_slope(2.0 * z);
             (4.0 * lo, 4.0 * hi)
         }
         (Activation::Atan, _) => {
@@ -129,6 +127,11 @@ pub(super) fn slope(activation: Activation, index: usize, z: f32) -> Ends {
         }
         _ => one,
     }
+}
+
+/// Encloses the sigmoid's slope, the product of its values at `z` and at `-z`.
+fn sigmoid_slope(z: f32) -> Ends {
+    times(Function::Sigmoid.enclose(z), Function::Sigmoid.enclose(-z))
 }
 
 /// The slope beside `z` in floats: no bound.
