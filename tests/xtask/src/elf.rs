@@ -67,15 +67,36 @@ pub fn forbidden(path: &Path) -> Result<Vec<String>, String> {
     if count < 10 { Err(format!("{}: {count} symbols", path.display())) } else { Ok(found) }
 }
 
+/// Whether a program has a symbol that begins so.
+pub fn has_symbol(path: &Path, start: &str) -> Result<bool, String> {
+    let bytes = read(path)?;
+    let elf = parse(path, &bytes)?;
+    Ok(elf.symbols().any(|symbol| symbol.name().is_ok_and(|name| name.starts_with(start))))
+}
+
+/// The machine code of a program.
+pub fn code(path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = read(path)?;
+    let elf = parse(path, &bytes)?;
+    let mut code = Vec::new();
+    for section in elf.sections().filter(|section| section.kind() == SectionKind::Text) {
+        let part = section.data().map_err(|e| format!("{}: {e}", path.display()))?;
+        code.extend_from_slice(part);
+    }
+    Ok(code)
+}
+
 fn is_forbidden(name: &str) -> bool {
     FORBIDDEN.iter().any(|part| name.contains(part)) || FORBIDDEN_WHOLE.contains(&name)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of a program.
+pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<ElfFile32<'a>, String> {
+/// The program in them.
+pub fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<ElfFile32<'a>, String> {
     ElfFile32::parse(bytes).map_err(|e| format!("{}: {e}", path.display()))
 }
 

@@ -46,6 +46,12 @@ impl Figures {
         self.0.iter().find(|(k, _)| k == key).map(|(_, value)| *value)
     }
 
+    /// The most stack that was measured on a target.
+    pub fn deepest_stack(&self, target: &str) -> Option<u64> {
+        let of = |key: &str| key.starts_with(&format!("{target} ")) && key.ends_with(" stack");
+        self.0.iter().filter(|(key, _)| of(key)).map(|(_, value)| *value).max()
+    }
+
     /// What is wrong with these against those expected: more than the growth allowed, none expected,
     /// or none found.
     fn against(&self, expected: &Self) -> Vec<String> {
@@ -159,6 +165,11 @@ mod tests {
         assert_eq!(wrong, ["m0 net step stack: 1031 after 1000, +3.1 %"]);
         assert_eq!(figures(&["net step stack 1000"]).against(&old).len(), 1);
         assert_eq!(figures(&["net step stack 1000 macs 7 more 1"]).against(&old).len(), 1);
+        assert_eq!(
+            figures(&["net a stack 7 macs 9", "net b stack 8"]).deepest_stack("m0"),
+            Some(8)
+        );
+        assert_eq!(old.deepest_stack("m"), None);
         assert!(Figures::default().add_line("m0", "net step stack").is_err());
         assert!(Figures::default().add_line("m0", "net step stack x").is_err());
     }

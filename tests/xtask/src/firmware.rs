@@ -13,6 +13,7 @@ use crate::process::run;
 use crate::qemu;
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Ready};
+use crate::stack;
 
 const MANIFEST: &str = "firmware-example/Cargo.toml";
 /// What `fly` prints.
@@ -48,6 +49,11 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool)
     for target in TARGETS {
         report.step(&format!("programs for {}", target.core), || {
             on_toolchain(context, ready, target, |toolchain| programs(context, toolchain))
+        });
+        report.step(&format!("programs for {}, with frame sizes", target.core), || {
+            on_toolchain(context, ready, target, |toolchain| {
+                stack::build(context, toolchain, MANIFEST)
+            })
         });
         report.step(&format!("no panic, heap or formatting for {}", target.core), || {
             on_toolchain(context, ready, target, |toolchain| nothing_forbidden(context, toolchain))

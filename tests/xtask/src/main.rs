@@ -22,6 +22,7 @@ mod qemu;
 mod report;
 mod setup;
 mod sources;
+mod stack;
 mod test;
 mod text_rules;
 

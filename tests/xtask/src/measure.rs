@@ -6,6 +6,7 @@ use crate::elf;
 use crate::figures::Figures;
 use crate::mcu::Toolchain;
 use crate::qemu;
+use crate::stack;
 
 /// Profiles of the firmware's builds, and their names among the figures.
 pub const PROFILES: [(&str, &str); 2] = [("release", "O3"), ("small", "Os")];
@@ -47,7 +48,7 @@ pub fn take(
             figures.add_line(key, line)?;
         }
     }
-    Ok(())
+    stack::take(context, toolchain, figures)
 }
 
 /// A row for each target, and what was hoped for beside what is.
