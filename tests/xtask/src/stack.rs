@@ -36,6 +36,7 @@ const ROOTS: &[Root] = &[
     Root { program: "figures", symbol: "7figures3run", name: "run" },
     Root { program: "forward", symbol: "main", name: "main" },
     Root { program: "whole", symbol: "main", name: "main" },
+    Root { program: "hover", symbol: "main", name: "main" },
 ];
 
 /// What takes the stack of `figures` at run time: it counts from its own frame on.

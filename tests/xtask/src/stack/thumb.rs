@@ -10,7 +10,7 @@ const PC: u32 = 15;
 /// The effects of the instructions of `code`, which lies at `start`; `None` if its last is cut off.
 pub fn effects(start: u32, code: &[u8]) -> Option<Effects> {
     let mut effects = Effects::new();
-    let (mut at, mut before) = (0, 0);
+    let (mut at, mut before) = (0, [0; 2]);
     while at < code.len() {
         let first = half(code, at)?;
         let address = start + at as u32;
@@ -22,14 +22,14 @@ pub fn effects(start: u32, code: &[u8]) -> Option<Effects> {
             (first, short(address, first, before))
         };
         effects.push((address, effect));
-        before = word;
+        before = [word, before[0]];
         at += if wide { 4 } else { 2 };
     }
     Some(effects)
 }
 
-/// An instruction of one halfword, after that of `before`.
-fn short(at: u32, word: u32, before: u32) -> Effect {
+/// An instruction of one halfword, after those of `before`, the last first.
+fn short(at: u32, word: u32, before: [u32; 2]) -> Effect {
     let to = |offset: i32| at.wrapping_add(4).wrapping_add_signed(offset);
     match word >> 8 {
         // PUSH
@@ -50,9 +50,10 @@ fn short(at: u32, word: u32, before: u32) -> Effect {
             match (into, from, word >> 8) {
                 (PC, LR, 0x46) => Effect::Returns,
                 (PC, _, 0x44) => Effect::Ahead,
+                (PC, ..) if steps_ahead(before, from) => Effect::Ahead,
                 (PC, ..) => Effect::Table,
                 (SP, _, 0x44) => Effect::Moves,
-                (SP, ..) if subtracts(before, from) => Effect::Moves,
+                (SP, ..) if subtracts(before[0], from) => Effect::Moves,
                 (SP, ..) => Effect::Sets,
                 _ => Effect::Plain,
             }
@@ -65,6 +66,13 @@ fn short(at: u32, word: u32, before: u32) -> Effect {
         0xbd => Effect::Returns,
         _ => Effect::Plain,
     }
+}
+
+/// Whether a register has been set to so many instructions of four bytes ahead, one of a table of
+/// branches: ADR.W rd, #imm12; ADD.W rd, rd, rm, LSL #2.
+fn steps_ahead([last, first]: [u32; 2], register: u32) -> bool {
+    first & 0xfbff_8f00 == 0xf20f_0000 | register << 8
+        && last & 0xffff_fff0 == 0xeb00_0080 | register << 16 | register << 8
 }
 
 /// Whether an instruction takes a constant off a register, as what frees a frame does before the
@@ -237,7 +245,12 @@ mod tests {
             (&[0xf8d0, 0xf000], Effect::Indirect),        // ldr.w pc, [r0]
             (&[0x4697], Effect::Table),                   // mov pc, r2
             (&[0x448f], Effect::Ahead),                   // add pc, r1
-            (&[0xe8df, 0xf000], Effect::Ahead),           // tbb [pc, r0]
+            // adr.w r4, #8; add.w r4, r4, r1, lsl #2; mov pc, r4
+            (&[0xf20f, 0x0408, 0xeb04, 0x0481, 0x46a7], Effect::Ahead),
+            // Of another register, and from no address.
+            (&[0xf20f, 0x0308, 0xeb04, 0x0481, 0x46a7], Effect::Table),
+            (&[0xeb04, 0x0481, 0x46a7], Effect::Table),
+            (&[0xe8df, 0xf000], Effect::Ahead), // tbb [pc, r0]
         ] {
             assert_eq!(last(halves), effect, "{halves:x?}");
         }
