@@ -17,8 +17,8 @@ use ndarray::{Array2, Axis, Zip, aview1};
 use super::layers::{Live, gather};
 use super::{Around, TOGETHER, walk};
 
-/// By how much of its size a margin must be below 0 to count.
-const SURE: f32 = 1e-3;
+/// By how much a margin must be below 0 to count: absolutely and of its bias, and of its terms' sizes.
+const SURE: [f32; 2] = [1e-3, 1e-5];
 
 /// A layer's hulls.
 struct Hull {
@@ -108,7 +108,8 @@ impl<'a> Barrier<'a> {
                 let [low, high] = extremes(self.around, before, &hulls, &rows, &mut self.macs);
                 for ((i, low), high) in some.iter().zip(low).zip(high) {
                     let bias = layer.bias[*i];
-                    (hull.lo[*i], hull.hi[*i]) = (low.min(high) + bias, low.max(high) + bias);
+                    let (low, high) = (low.sum + bias, high.sum + bias);
+                    (hull.lo[*i], hull.hi[*i]) = (low.min(high), low.max(high));
                 }
             }
             hulls.push(hull);
@@ -118,9 +119,18 @@ impl<'a> Barrier<'a> {
 
     fn bars(&mut self, hulls: &[Hull]) -> bool {
         let [low, _] = extremes(self.around, &self.inner, hulls, &self.rows, &mut self.macs);
-        let sums = low.iter().zip(&self.rest);
-        sums.into_iter().any(|(low, rest)| low + rest < -SURE * (1.0 + rest.abs()))
+        let [least, noise] = SURE;
+        low.iter().zip(&self.rest).any(|(Value { sum, size }, rest)| {
+            sum + rest < -least * (1.0 + rest.abs()) - noise * size
+        })
     }
+}
+
+/// A row's value at a point.
+struct Value {
+    sum: f32,
+    /// The sum of its terms' magnitudes.
+    size: f32,
 }
 
 /// Values of rows over the activations of the last of `layers`, at points of the set where they are
@@ -134,7 +144,7 @@ fn extremes(
     hulls: &[Hull],
     rows: &Array2<f32>,
     macs: &mut u64,
-) -> [Vec<f32>; 2] {
+) -> [Vec<Value>; 2] {
     let mut coefficients = Vec::with_capacity(layers.len());
     let mut back = rows.clone();
     for (layer, hull) in layers.iter().zip(hulls).rev() {
@@ -168,7 +178,11 @@ fn extremes(
             }
         }
         let both = rows.rows().into_iter().zip(points.rows());
-        both.map(|(row, point)| row.dot(&point)).collect()
+        both.map(|(row, point)| Value {
+            sum: row.dot(&point),
+            size: row.iter().zip(point).map(|(a, x)| (a * x).abs()).sum(),
+        })
+        .collect()
     })
 }
 
