@@ -78,6 +78,7 @@ impl Ram {
             held: [&self.before, &self.after],
             at,
             ticks: 0,
+            apart: false,
         })
     }
 }
@@ -98,9 +99,16 @@ pub struct Twin<'a> {
     held: [&'a [u32]; 2],
     at: u32,
     ticks: u32,
+    apart: bool,
 }
 
 impl Twin<'_> {
+    /// Whether the two have judged an input before the flip otherwise: then what is heard from the
+    /// second is not what one monitor would say, whose network changes between two ticks.
+    pub const fn is_apart(&self) -> bool {
+        self.apart
+    }
+
     fn flipped(&self) -> bool {
         self.ticks > self.at
     }
@@ -112,6 +120,7 @@ impl Judge for Twin<'_> {
         let flipped = self.flipped();
         let [before, after] = &mut self.monitors;
         let (before, after) = (before.check(x, now), after.check(x, now));
+        self.apart |= !flipped && before.verdict != after.verdict;
         if flipped { after } else { before }
     }
 
