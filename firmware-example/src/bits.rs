@@ -12,7 +12,9 @@ use certus_engine::region::{Norm, Region};
 use certus_engine::simplex::{self, Query, Simplex};
 use certus_engine::spec::Spec;
 
-use crate::nets::{MOST, Net, Random};
+use crate::hash::Hash;
+use crate::nets::{MOST, Net};
+use crate::random::Random;
 
 /// What is computed for each input of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +48,27 @@ impl Step {
         }
     }
 
-    /// Memory for it, blocks being of one row.
-    pub const fn size(self, net: &Net) -> Size {
+    /// Memory for it, blocks being of one row; `ends`: with the bounds of pre-activations.
+    pub const fn size(self, net: &Net, ends: bool) -> Size {
         match self {
             Step::Forward => Size { floats: 2 * net.model.width(), indices: 0 },
             Step::Simplex => simplex::size(&net.model, 1),
-            Step::Ibp | Step::Crown => Size::of_options(&net.model, &self.options(), 1),
+            Step::Ibp | Step::Crown => Size::of_options(&net.model, &self.options(ends), 1),
         }
     }
 
     /// No more than [`Step::size`] of a workspace, so that blocks are of one row everywhere.
-    pub fn cut<'w>(self, net: &Net, workspace: Workspace<'w>) -> Option<Workspace<'w>> {
-        let size = self.size(net);
+    pub fn cut<'w>(self, net: &Net, ends: bool, workspace: Workspace<'w>) -> Option<Workspace<'w>> {
+        let size = self.size(net, ends);
         Some(Workspace {
             floats: workspace.floats.get_mut(..size.floats)?,
             indices: workspace.indices.get_mut(..size.indices)?,
         })
     }
 
-    const fn options(self) -> Options {
+    const fn options(self, ends: bool) -> Options {
         let method = if matches!(self, Step::Ibp) { Method::Ibp } else { Method::Crown };
-        Options { semantics: Semantics::Deployed, ..Options::new(method).without_ends() }
+        Options { semantics: Semantics::Deployed, ends, ..Options::new(method) }
     }
 }
 
@@ -96,16 +98,6 @@ impl fmt::Display for Line {
     }
 }
 
-/// FNV-1a over bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Hash(u64);
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// What a step came to, beside its bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
@@ -115,41 +107,18 @@ pub struct Outcome {
     pub macs: u64,
 }
 
-impl Hash {
-    /// Of nothing.
-    pub const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// Of all that was added.
-    pub const fn value(&self) -> u64 {
-        self.0
-    }
-
-    /// Adds words.
-    pub fn words(&mut self, words: impl IntoIterator<Item = u32>) {
-        for byte in words.into_iter().flat_map(u32::to_le_bytes) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    /// Adds the bits of floats.
-    pub fn floats(&mut self, floats: &[f32]) {
-        self.words(floats.iter().map(|x| x.to_bits()));
-    }
-}
-
-/// The line of `net` and `step`, computed in `workspace`, at least [`Step::size`].
+/// The line of `net` and `step`, computed in `workspace`, at least [`Step::size`]; with the bounds of
+/// pre-activations if [`Net::ends`].
 ///
 /// # Errors
 /// The engine's.
 pub fn line(net: &Net, step: Step, workspace: Workspace<'_>) -> Result<Line, Error> {
-    let mut workspace = step.cut(net, workspace).ok_or(Error::Workspace)?;
+    let mut workspace = step.cut(net, net.ends, workspace).ok_or(Error::Workspace)?;
     let mut hash = Hash::new();
     let (mut certified, mut macs) = (0, 0);
     for index in 0..net.inputs {
         let sample = Sample::new(net, index, workspace.reborrow())?;
-        let outcome = sample.run(step, workspace.reborrow(), Some(&mut hash))?;
+        let outcome = sample.run(step, net.ends, workspace.reborrow(), Some(&mut hash))?;
         certified += u32::from(outcome.certified);
         macs += outcome.macs;
     }
@@ -198,13 +167,14 @@ impl Sample {
         Some((out, macs))
     }
 
-    /// Runs one step; the bits go to `hash`.
+    /// Runs one step, with the bounds of pre-activations if `ends`; the bits go to `hash`.
     ///
     /// # Errors
     /// The engine's.
     pub fn run(
         &self,
         step: Step,
+        ends: bool,
         workspace: Workspace<'_>,
         hash: Option<&mut Hash>,
     ) -> Result<Outcome, Error> {
@@ -222,10 +192,12 @@ impl Sample {
                 let region = Region::ball(self.x(), self.radius, Norm::Linf);
                 let spec = Spec::Margins { class: self.class };
                 let out = out.get_mut(..spec.count(model.outputs())).ok_or(Error::Workspace)?;
-                let (arith, options) = (&mut Portable, step.options());
+                let (arith, options) = (&mut Portable, step.options(ends));
                 let bounds = lower_bounds(arith, model, &region, &spec, &options, workspace, out)?;
                 if let Some(hash) = hash {
-                    hash.floats(out);
+                    for floats in [&*out, bounds.lo, bounds.hi] {
+                        hash.floats(floats);
+                    }
                 }
                 let certified = verdict(out) == Verdict::Certified;
                 Ok(Outcome { certified, macs: bounds.work.macs() })

@@ -6,6 +6,8 @@ use core::fmt;
 
 use certus_engine::num::functions::Function;
 
+use crate::hash::Hash;
+
 /// Random inputs of each function.
 const RANDOM: u32 = 20_000;
 
@@ -46,18 +48,14 @@ fn inputs() -> impl Iterator<Item = f32> {
     special.chain(random)
 }
 
-/// FNV-1a over the bits of each value and both ends of each enclosure.
+/// Of the bits of each value and both ends of each enclosure.
 fn hash(function: Function) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut hash = Hash::new();
     for x in inputs() {
         let (low, high) = function.enclose(x);
-        for y in [function.value(x), low, high] {
-            for byte in y.to_bits().to_le_bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        }
+        hash.floats(&[function.value(x), low, high]);
     }
-    hash
+    hash.value()
 }
 
 /// A function's line: its name and the hash of its results.

@@ -4,7 +4,9 @@
 pub mod bits;
 pub mod digest;
 pub mod fly;
+pub mod hash;
 pub mod machine;
 pub mod memory;
 pub mod nets;
+pub mod random;
 pub mod whole;

@@ -17,7 +17,7 @@ pub const MOST: Size = {
     let mut i = 0;
     while i < nets::ALL.len() * Step::ALL.len() {
         let (net, step) = (&nets::ALL[i / Step::ALL.len()], Step::ALL[i % Step::ALL.len()]);
-        let size = step.size(net);
+        let size = step.size(net, net.ends);
         most.floats = if size.floats > most.floats { size.floats } else { most.floats };
         most.indices = if size.indices > most.indices { size.indices } else { most.indices };
         i += 1;

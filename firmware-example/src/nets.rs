@@ -5,6 +5,8 @@
 use certus_engine::model::blob::{self, ENTRY_WORDS, HEADER_WORDS};
 use certus_engine::model::{Model, Words};
 
+use crate::random::Random;
+
 /// A network, and what it is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Net {
@@ -18,6 +20,8 @@ pub struct Net {
     pub radius: f64,
     /// Whether it is piecewise linear, as the simplex certificate needs.
     pub linear: bool,
+    /// Whether every board has room for the bounds of its pre-activations too.
+    pub ends: bool,
 }
 
 /// Most inputs and outputs of any of them.
@@ -30,15 +34,28 @@ pub const POLICY: Net = Net {
     inputs: 100,
     radius: 0.04,
     linear: true,
+    ends: true,
 };
 
 /// The size of ACAS Xu's: 5-50x6-5, ReLU.
-pub const DEEP: Net =
-    Net { name: "deep", model: checked(&DEEP_WORDS.0), inputs: 20, radius: 0.02, linear: true };
+pub const DEEP: Net = Net {
+    name: "deep",
+    model: checked(&DEEP_WORDS.0),
+    inputs: 20,
+    radius: 0.02,
+    linear: true,
+    ends: false,
+};
 
 /// A curved one: 6-24-16-3, tanh.
-pub const CURVED: Net =
-    Net { name: "curved", model: checked(&CURVED_WORDS.0), inputs: 80, radius: 0.1, linear: false };
+pub const CURVED: Net = Net {
+    name: "curved",
+    model: checked(&CURVED_WORDS.0),
+    inputs: 80,
+    radius: 0.1,
+    linear: false,
+    ends: true,
+};
 
 /// All of them.
 pub const ALL: [Net; 3] = [POLICY, DEEP, CURVED];
@@ -59,18 +76,6 @@ const fn checked(words: &'static [u32]) -> Model<'static> {
     match Model::from_words(words) {
         Ok(model) => model,
         Err(_) => panic!("not a valid blob"),
-    }
-}
-
-/// Numerical Recipes' generator; its high bits are the random ones.
-#[derive(Clone, Copy, Debug)]
-pub struct Random(pub u32);
-
-impl Random {
-    /// Uniform on a grid of `2^-15` in [-1, 1), exactly.
-    pub const fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 as i32 >> 16) as f32 / (1 << 15) as f32
     }
 }
 

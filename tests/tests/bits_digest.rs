@@ -10,8 +10,12 @@ use certus_engine::bounds::Workspace;
 
 #[path = "../../firmware-example/src/bits.rs"]
 mod bits;
+#[path = "../../firmware-example/src/hash.rs"]
+mod hash;
 #[path = "../../firmware-example/src/nets.rs"]
 mod nets;
+#[path = "../../firmware-example/src/random.rs"]
+mod random;
 
 #[test]
 fn the_engine_gives_the_bits_of_the_golden_file() {
@@ -21,7 +25,7 @@ fn the_engine_gives_the_bits_of_the_golden_file() {
     let mut found = String::new();
     for net in &nets::ALL {
         for step in Step::ALL.into_iter().filter(|step| step.knows(net)) {
-            let size = step.size(net);
+            let size = step.size(net, net.ends);
             let (mut floats, mut indices) = (vec![0.0; size.floats], vec![0; size.indices]);
             let workspace = Workspace { floats: &mut floats, indices: &mut indices };
             writeln!(found, "{}", line(net, step, workspace).expect("fits")).expect("a string");

@@ -10,6 +10,8 @@ use digest::Line;
 
 #[path = "../../firmware-example/src/digest.rs"]
 mod digest;
+#[path = "../../firmware-example/src/hash.rs"]
+mod hash;
 
 #[test]
 fn functions_return_the_bits_of_the_golden_file() {

@@ -31,14 +31,15 @@ fn print() -> Option<()> {
     Some(())
 }
 
-/// One line: the same input for every step, a ball of an eighth of the network's largest radius.
+/// One line: the same input for every step, a ball of an eighth of the network's largest radius, the
+/// bounds of its margins alone.
 fn measure(net: &Net, step: Step, counter: &mut Counter, workspace: Workspace<'_>) -> Option<()> {
-    let mut workspace = step.cut(net, workspace)?;
+    let mut workspace = step.cut(net, false, workspace)?;
     let sample = Sample::new(net, 3, workspace.reborrow()).ok()?;
     let mut outcome = None;
     let instructions = counter.count(|| outcome = run(&sample, step, workspace.reborrow()))?;
     let stack = stack::depth(|| outcome = run(&sample, step, workspace.reborrow()))?;
-    let (net, step, bytes) = (net.name, step.name(), step.size(net).bytes());
+    let (net, step, bytes) = (net.name, step.name(), step.size(net, false).bytes());
     let macs = outcome?.macs;
     println!(
         "{net} {step} instructions {instructions} stack {stack} macs {macs} workspace {bytes}"
@@ -49,7 +50,7 @@ fn measure(net: &Net, step: Step, counter: &mut Counter, workspace: Workspace<'_
 /// Not inlined: the frames are the call's own.
 #[inline(never)]
 fn run(sample: &Sample, step: Step, workspace: Workspace<'_>) -> Option<Outcome> {
-    sample.run(step, workspace, None).ok()
+    sample.run(step, false, workspace, None).ok()
 }
 
 #[inline(never)]

@@ -13,7 +13,7 @@ use certus_firmware::memory::Once;
 use certus_firmware::nets::POLICY;
 use certus_firmware::whole;
 
-const SIZE: Size = Step::Crown.size(&POLICY);
+const SIZE: Size = Step::Crown.size(&POLICY, true);
 
 static MEMORY: Once<StaticWorkspace<{ SIZE.floats }, { SIZE.indices }>> =
     Once::new(StaticWorkspace::new());

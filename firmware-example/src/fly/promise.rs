@@ -10,7 +10,7 @@ use super::flight::Tick;
 use super::plant::{ROTORS, STATES};
 use super::policy::{ERROR, FALLBACK, MODEL, RANGE, SETUP, WORST};
 use super::sensors::Sample;
-use crate::nets::Random;
+use crate::random::Random;
 
 /// How a promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::plant::STATES;
 use super::policy::{ERROR, RANGE};
-use crate::nets::Random;
+use crate::random::Random;
 
 /// What goes wrong with one input, or with all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::memory::{Bit, Ram, SIGN, WORDS};
 use super::policy::{START, WORST};
 use super::promise::{Broken, Promise};
 use super::table::{Expect, INJECTED, Row, TABLE, TICKS};
-use crate::bits::Hash;
+use crate::hash::Hash;
 
 /// What was seen of a flight.
 #[derive(Clone, Copy, Debug, Default)]

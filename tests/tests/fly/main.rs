@@ -5,13 +5,10 @@ mod bugs;
 mod faults;
 mod golden;
 
-// Of these the loop uses a part.
-#[path = "../../../firmware-example/src/bits.rs"]
-#[allow(dead_code)]
-mod bits;
 #[path = "../../../firmware-example/src/fly/mod.rs"]
 #[allow(dead_code)]
 mod fly;
-#[path = "../../../firmware-example/src/nets.rs"]
-#[allow(dead_code)]
-mod nets;
+#[path = "../../../firmware-example/src/hash.rs"]
+mod hash;
+#[path = "../../../firmware-example/src/random.rs"]
+mod random;
