@@ -46,9 +46,12 @@ impl Figures {
         self.0.iter().find(|(k, _)| k == key).map(|(_, value)| *value)
     }
 
-    /// The most stack that was measured on a target.
+    /// The most stack that `figures` measured on a target; `fly` is of another program.
     pub fn deepest_stack(&self, target: &str) -> Option<u64> {
-        let of = |key: &str| key.starts_with(&format!("{target} ")) && key.ends_with(" stack");
+        let of = |key: &str| {
+            let step = key.strip_prefix(target).and_then(|rest| rest.strip_suffix(" stack"));
+            step.is_some_and(|step| step.starts_with(' ') && !step.starts_with(" fly "))
+        };
         self.0.iter().filter(|(key, _)| of(key)).map(|(_, value)| *value).max()
     }
 
@@ -166,7 +169,8 @@ mod tests {
         assert_eq!(figures(&["net step stack 1000"]).against(&old).len(), 1);
         assert_eq!(figures(&["net step stack 1000 macs 7 more 1"]).against(&old).len(), 1);
         assert_eq!(
-            figures(&["net a stack 7 macs 9", "net b stack 8"]).deepest_stack("m0"),
+            figures(&["net a stack 7 macs 9", "net b stack 8", "fly most stack 9"])
+                .deepest_stack("m0"),
             Some(8)
         );
         assert_eq!(old.deepest_stack("m"), None);

@@ -50,7 +50,7 @@ fn short(at: u32, word: u32, before: [u32; 2]) -> Effect {
             match (into, from, word >> 8) {
                 (PC, LR, 0x46) => Effect::Returns,
                 (PC, _, 0x44) => Effect::Ahead,
-                (PC, ..) if steps_ahead(before, from) => Effect::Ahead,
+                (PC, ..) if steps_ahead(at, before, from) => Effect::Ahead,
                 (PC, ..) => Effect::Table,
                 (SP, _, 0x44) => Effect::Moves,
                 (SP, ..) if subtracts(before[0], from) => Effect::Moves,
@@ -68,11 +68,15 @@ fn short(at: u32, word: u32, before: [u32; 2]) -> Effect {
     }
 }
 
-/// Whether a register has been set to so many instructions of four bytes ahead, one of a table of
-/// branches: ADR.W rd, #imm12; ADD.W rd, rd, rm, LSL #2.
-fn steps_ahead([last, first]: [u32; 2], register: u32) -> bool {
+/// Whether a jump at `at` leads into a table of branches of four bytes right behind it: ADR.W rd,
+/// #imm12; ADD.W rd, rd, rm, LSL #2.
+fn steps_ahead(at: u32, [last, first]: [u32; 2], register: u32) -> bool {
+    let imm12 = bit(first, 26, 11) | first >> 4 & 0x700 | first & 0xff;
+    // Both are of four bytes; ADR counts from the word that it would read as the program counter.
+    let base = (at.wrapping_sub(8).wrapping_add(4) & !3).wrapping_add(imm12);
     first & 0xfbff_8f00 == 0xf20f_0000 | register << 8
         && last & 0xffff_fff0 == 0xeb00_0080 | register << 16 | register << 8
+        && base == at.wrapping_add(2)
 }
 
 /// Whether an instruction takes a constant off a register, as what frees a frame does before the
@@ -245,10 +249,13 @@ mod tests {
             (&[0xf8d0, 0xf000], Effect::Indirect),        // ldr.w pc, [r0]
             (&[0x4697], Effect::Table),                   // mov pc, r2
             (&[0x448f], Effect::Ahead),                   // add pc, r1
-            // adr.w r4, #8; add.w r4, r4, r1, lsl #2; mov pc, r4
-            (&[0xf20f, 0x0408, 0xeb04, 0x0481, 0x46a7], Effect::Ahead),
+            // nop; adr.w r4, #8; add.w r4, r4, r1, lsl #2; mov pc, r4
+            (&[0xbf00, 0xf20f, 0x0408, 0xeb04, 0x0481, 0x46a7], Effect::Ahead),
+            // To another place than right behind.
+            (&[0xbf00, 0xf20f, 0x040c, 0xeb04, 0x0481, 0x46a7], Effect::Table),
+            (&[0xf20f, 0x0408, 0xeb04, 0x0481, 0x46a7], Effect::Table),
             // Of another register, and from no address.
-            (&[0xf20f, 0x0308, 0xeb04, 0x0481, 0x46a7], Effect::Table),
+            (&[0xbf00, 0xf20f, 0x0308, 0xeb04, 0x0481, 0x46a7], Effect::Table),
             (&[0xeb04, 0x0481, 0x46a7], Effect::Table),
             (&[0xe8df, 0xf000], Effect::Ahead), // tbb [pc, r0]
         ] {
