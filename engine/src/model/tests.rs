@@ -4,8 +4,9 @@ extern crate std;
 use std::vec::Vec;
 
 use super::*;
+use crate::monitor::Rule;
+use crate::regions::RegionsError;
 use crate::regions::tests::{OPEN, table};
-use crate::regions::{Kept, RegionsError};
 
 /// 2-1 net: `relu(1*x0 - 2*x1 + 0.5)`, in version 1.
 fn blob() -> [u32; 24] {
@@ -94,7 +95,7 @@ fn version_2_has_more_activations_and_checks_their_parameters() {
 
 /// A table for the model, open everywhere.
 fn regions(model: &[u32], inputs: &[f32]) -> Vec<u32> {
-    let limits = Kept::Limits { lo: &[0.0], hi: &[1.0] };
+    let limits = Rule::Limits { lo: &[0.0], hi: &[1.0] };
     let crc = model[blob::CRC_WORD];
     table(crc, (inputs, inputs), inputs, 1, &limits, &[], (OPEN, 0))
 }

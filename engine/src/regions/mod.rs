@@ -9,6 +9,7 @@
 mod check;
 
 use crate::model::blob::word;
+use crate::monitor::Rule;
 
 /// `CRTR`, little-endian.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"CRTR");
@@ -131,23 +132,6 @@ pub struct Node {
     pub above: Branch,
 }
 
-/// What a table's outputs keep.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kept<'a> {
-    /// Each output lies between its limits.
-    Limits {
-        /// Lower limits.
-        lo: &'a [f32],
-        /// Upper limits.
-        hi: &'a [f32],
-    },
-    /// The leaf's class is ahead of every other by more than this.
-    Class {
-        /// From 0 on.
-        margin: f32,
-    },
-}
-
 /// A checked table of certified regions.
 ///
 /// What it says: for every input in a certified leaf, and every state within the sensor error of it, the
@@ -231,13 +215,13 @@ impl<'a> Regions<'a> {
         self.floats(HEADER_WORDS + 2 * self.inputs(), self.inputs())
     }
 
-    /// What the outputs keep.
-    pub fn kept(&self) -> Kept<'a> {
+    /// What the outputs keep; for a class, each certified leaf its own.
+    pub fn rule(&self) -> Rule<'a> {
         match self.limits(0) {
-            Err(margin) => Kept::Class { margin },
+            Err(margin) => Rule::Class { margin },
             Ok(_) => {
                 let (at, m) = (HEADER_WORDS + 3 * self.inputs(), self.outputs());
-                Kept::Limits { lo: self.floats(at, m), hi: self.floats(at + m, m) }
+                Rule::Limits { lo: self.floats(at, m), hi: self.floats(at + m, m) }
             }
         }
     }

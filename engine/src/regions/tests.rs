@@ -13,13 +13,13 @@ pub(crate) fn table(
     (lo, hi): (&[f32], &[f32]),
     error: &[f32],
     outputs: usize,
-    kept: &Kept<'_>,
+    kept: &Rule<'_>,
     nodes: &[Node],
     (root, depth): (Branch, usize),
 ) -> Vec<u32> {
     let (rule, margin, limits): (u32, f32, [&[f32]; 2]) = match kept {
-        Kept::Limits { lo, hi } => (LIMITS, 0.0, [lo, hi]),
-        Kept::Class { margin } => (CLASS, *margin, [&[], &[]]),
+        Rule::Limits { lo, hi } => (LIMITS, 0.0, [lo, hi]),
+        Rule::Class { margin } => (CLASS, *margin, [&[], &[]]),
     };
     let mut words = vec![MAGIC, VERSION, 0, 0, model_crc, lo.len() as u32, outputs as u32, rule];
     words.extend([margin.to_bits(), nodes.len() as u32, root.code().unwrap(), depth as u32]);
@@ -43,7 +43,7 @@ pub(crate) const fn leaf(class: usize) -> Branch {
 }
 
 const RANGE: (&[f32], &[f32]) = (&[-1.0, -2.0], &[1.0, 2.0]);
-const CLASSES: Kept<'static> = Kept::Class { margin: 0.5 };
+const CLASSES: Rule<'static> = Rule::Class { margin: 0.5 };
 
 /// Below 0 in the first input: class 1 up to 1 in the second, then open. From 0 on: class 0 from 0.5 on.
 fn three_levels() -> Vec<u32> {
@@ -64,7 +64,7 @@ fn lookups_by_hand() {
     let words = three_levels();
     let regions = Regions::from_words(&words).unwrap();
     assert_eq!((regions.inputs(), regions.outputs(), regions.model_crc()), (2, 3, 77));
-    assert_eq!((regions.nodes(), regions.depth(), regions.kept()), (4, 3, CLASSES));
+    assert_eq!((regions.nodes(), regions.depth(), regions.rule()), (4, 3, CLASSES));
     assert_eq!((regions.range(), regions.error()), (RANGE, &[0.125, 0.0][..]));
     assert_eq!(regions.node(3).unwrap().above, leaf(2));
     assert_eq!(regions.node(4), None);
@@ -103,11 +103,11 @@ fn lookups_by_hand() {
 
 #[test]
 fn tables_of_one_leaf() {
-    let limits = Kept::Limits { lo: &[-1.0], hi: &[f32::MAX] };
+    let limits = Rule::Limits { lo: &[-1.0], hi: &[f32::MAX] };
     for (root, found) in [(leaf(0), Some(0)), (OPEN, None)] {
         let words = table(5, (&[0.0], &[0.0]), &[0.0], 1, &limits, &[], (root, 0));
         let regions = Regions::from_words(&words).unwrap();
-        assert_eq!((regions.kept(), regions.root()), (limits, root));
+        assert_eq!((regions.rule(), regions.root()), (limits, root));
         assert_eq!(regions.find(&[-0.0]), found);
         assert_eq!(regions.find(&[f32::from_bits(1)]), None);
     }
@@ -203,7 +203,7 @@ fn each_damaged_field_is_named_though_the_checksum_fits() {
         }
     }
     let limits = |lo, hi| {
-        let kept = Kept::Limits { lo: &[lo], hi: &[hi] };
+        let kept = Rule::Limits { lo: &[lo], hi: &[hi] };
         Regions::from_words(&table(5, (&[0.0], &[1.0]), &[0.0], 1, &kept, &[], (OPEN, 0))).err()
     };
     assert_eq!(limits(0.0, 1.0), None);

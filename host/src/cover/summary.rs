@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use certus_engine::regions::{Branch, Kept, Node, Regions};
+use certus_engine::monitor::Rule;
+use certus_engine::regions::{Branch, Node, Regions};
 
 /// A leaf of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,9 +85,9 @@ pub fn print(regions: &Regions<'_>, out: &mut dyn Write) -> io::Result<()> {
         4 * regions.words().len(),
         regions.depth() + 2 * regions.inputs()
     )?;
-    match regions.kept() {
-        Kept::Limits { lo, hi } => writeln!(out, "    outputs from {} to {}", list(lo), list(hi))?,
-        Kept::Class { margin } => writeln!(out, "    one class, ahead by more than {margin}")?,
+    match regions.rule() {
+        Rule::Limits { lo, hi } => writeln!(out, "    outputs from {} to {}", list(lo), list(hi))?,
+        Rule::Class { margin } => writeln!(out, "    one class, ahead by more than {margin}")?,
     }
     writeln!(out, "    inputs from {} to {}", list(lo), list(hi))?;
     writeln!(out, "    sensor error {}", list(regions.error()))

@@ -2,7 +2,8 @@
 
 use certus::cover::Summary;
 use certus_engine::model::Model;
-use certus_engine::regions::{Kept, Regions};
+use certus_engine::monitor::Rule;
+use certus_engine::regions::Regions;
 
 use super::{Folder, certus, example, refused, stdout};
 
@@ -51,7 +52,7 @@ fn a_table_is_packed_told_and_kept() {
     assert!(summary.leaves <= 64 && summary.certified > 8 && summary.share > 0.4, "{summary:?}");
     assert!(told.contains(&format!("{} of {} boxes", summary.certified, summary.leaves)), "{told}");
     // Rounded so that the setup's own numbers fit: limits inward, the rest outward.
-    let Kept::Limits { lo, hi } = regions.kept() else { panic!("limits") };
+    let Rule::Limits { lo, hi } = regions.rule() else { panic!("limits") };
     assert!(lo[0] >= -1.9 && hi[0] <= 1.9 && regions.error()[0] >= 0.002);
     // On any number of threads the same.
     let again = folder.path("again.certus");

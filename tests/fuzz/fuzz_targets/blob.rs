@@ -7,7 +7,8 @@
 
 use certus_engine::model::blob::{self, ENTRY_WORDS, HEADER_WORDS};
 use certus_engine::model::{Model, Row};
-use certus_engine::regions::{self, Branch, Kept, Regions};
+use certus_engine::monitor::Rule;
+use certus_engine::regions::{self, Branch, Regions};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -71,12 +72,12 @@ fn look_up(regions: &Regions<'_>, bytes: &[u8]) {
         lo.len() == regions.inputs() && hi.len() == lo.len() && regions.error().len() == lo.len()
     );
     assert!(regions.error().iter().all(|e| *e >= 0.0 && e.is_finite()));
-    let classes = match regions.kept() {
-        Kept::Limits { lo, hi } => {
+    let classes = match regions.rule() {
+        Rule::Limits { lo, hi } => {
             assert!(lo.len() == regions.outputs() && lo.iter().zip(hi).all(|(lo, hi)| lo < hi));
             1
         }
-        Kept::Class { margin } => {
+        Rule::Class { margin } => {
             assert!(margin >= 0.0);
             regions.outputs()
         }

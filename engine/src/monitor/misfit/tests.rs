@@ -9,7 +9,7 @@ use crate::bounds::forward_macs;
 use crate::model::blob;
 use crate::region::Norm;
 use crate::regions::tests::{OPEN, leaf, table};
-use crate::regions::{Branch, Kept, Node, Regions};
+use crate::regions::{Branch, Node, Regions};
 
 const RANGE: (&[f32], &[f32]) = (&[-8.0, -8.0], &[8.0, 8.0]);
 const RADII: [f32; 2] = [0.25, 0.125];
@@ -17,7 +17,7 @@ const RADII: [f32; 2] = [0.25, 0.125];
 /// For `y` within -1.5 and 7: true where `|x0|` and `|x1|` are below 4, less the errors. What the table
 /// says of its range is `x0 < 3.5 and x1 < 3.5`, which is as true for states down to -4.
 fn limits_table(words: &[u32]) -> Vec<u32> {
-    let kept = Kept::Limits { lo: &[-1.5], hi: &[7.0] };
+    let kept = Rule::Limits { lo: &[-1.5], hi: &[7.0] };
     let node = |input, above| Node { input, value: 3.5, below: Branch::Node(1), above };
     let nodes = [node(0, OPEN), Node { below: leaf(0), ..node(1, OPEN) }];
     let crc = words[blob::CRC_WORD];
@@ -65,7 +65,7 @@ fn outputs_as_computed_come_first() {
     let words = two_classes();
     let model = Model::from_words(&words).unwrap();
     // f = (relu(x + 1), relu(x - 1)): class 0 from -1 on, ahead by 2 from 1 on. The table lies: class 1.
-    let kept = Kept::Class { margin: 1.0 };
+    let kept = Rule::Class { margin: 1.0 };
     let crc = words[blob::CRC_WORD];
     let made = |class| table(crc, (&[0.5], &[9.0]), &[0.25], 2, &kept, &[], (leaf(class), 0));
     let (told, lies) = (made(0), made(1));
@@ -119,7 +119,7 @@ fn setups_that_a_table_does_not_fit() {
     assert_eq!(error(SensorError::Box(&LARGER)), misfit(Misfit::Error));
     assert_eq!(error(SensorError::Box(&[0.0, 0.25])), misfit(Misfit::Error));
     let tiny = f32::from_bits(1);
-    let exact = Kept::Limits { lo: &[-1.5], hi: &[7.0] };
+    let exact = Rule::Limits { lo: &[-1.5], hi: &[7.0] };
     let crc = words[blob::CRC_WORD];
     let none = table(crc, (&[0.0; 2], &[1.0; 2]), &[0.0, tiny], 1, &exact, &[], (leaf(0), 0));
     let regions = Some(Regions::from_words(&none).unwrap());
@@ -145,9 +145,9 @@ fn setups_that_a_table_does_not_fit() {
     // A class is no limit, and the other way round.
     let classes = two_classes();
     let crc = classes[blob::CRC_WORD];
-    let limits = Kept::Limits { lo: &[0.0; 2], hi: &[1.0; 2] };
+    let limits = Rule::Limits { lo: &[0.0; 2], hi: &[1.0; 2] };
     let range: (&[f32], &[f32]) = (&[0.0], &[1.0]);
-    for kept in [limits, Kept::Class { margin: 0.0 }] {
+    for kept in [limits, Rule::Class { margin: 0.0 }] {
         let table = table(crc, range, &[1.0], 2, &kept, &[], (leaf(0), 0));
         let model = Model::from_words(&classes).unwrap();
         for rule in [Rule::Limits { lo: &[0.0; 2], hi: &[1.0; 2] }, Rule::Class { margin: 0.0 }] {
@@ -155,7 +155,7 @@ fn setups_that_a_table_does_not_fit() {
             let error = SensorError::Box(&[0.5]);
             let new = Setup::new(range, error, rule, &[0.5, 0.25], Setup::NO_BUDGET, 10);
             let found = Setup { regions, ..new }.check(&model, new.size(&model, 1));
-            let same = matches!(kept, Kept::Class { .. }) == matches!(rule, Rule::Class { .. });
+            let same = matches!(kept, Rule::Class { .. }) == matches!(rule, Rule::Class { .. });
             assert_eq!(found, if same { Ok(()) } else { misfit(Misfit::Rule) });
         }
     }
