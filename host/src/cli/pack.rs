@@ -57,6 +57,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
     check_output("--out", &args.out, &[("MODEL", Some(args.model.as_path()))])?;
     let (network, old) = read_with_words(&args.model)?;
     let asked = args.regions.read(network.inputs, network.outputs())?;
+    if asked.is_none() && (args.compute.threads.is_some() || args.compute.is_portable()) {
+        let message = "--threads or --backend: expected also --regions, nothing else is computed";
+        return Err(Error::Usage(message.to_owned()));
+    }
     let kind = match args.weights {
         WeightsArg::F32 => WeightKind::F32,
         WeightsArg::F16 => WeightKind::F16,

@@ -116,6 +116,8 @@ fn what_makes_no_table() {
     told(&PENDULUM[1..], &["--regions"]);
     told(&["--max-leaves", "9"], &["--regions"]);
     told(&["--depth", "9"], &["--regions"]);
+    told(&["--threads", "2"], &["--threads or --backend: expected also --regions"]);
+    told(&["--backend", "portable"], &["--threads or --backend: expected also --regions"]);
     told(&PENDULUM[..6], &["--regions: expected also --limits LO HI or --margin M"]);
     told(&with(2, "-0.5,x"), &["--range '-0.5,x': not all numbers, expected finite numbers"]);
     told(&with(2, "1,2,3"), &["--range '1,2,3': 3 numbers", "as many as the 2 inputs"]);
