@@ -43,6 +43,21 @@ impl Affine {
     }
 }
 
+/// A layer from its rows, for tests.
+#[cfg(test)]
+pub(crate) fn affine(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
+    Affine {
+        rows: rows.len(),
+        cols: rows[0].len(),
+        weights: rows.concat(),
+        bias: bias.to_vec(),
+        activation,
+        through: 0,
+        weight_error: 0.0,
+        bias_error: 0.0,
+    }
+}
+
 impl Network {
     /// Number of outputs.
     pub fn outputs(&self) -> usize {

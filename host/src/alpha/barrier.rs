@@ -159,10 +159,8 @@ fn extremes(
     coefficients.reverse();
     [1.0f32, -1.0].map(|side| {
         let mut points = Array2::zeros(back.raw_dim());
-        let row = &back * side;
-        for (row, point) in row.rows().into_iter().zip(points.rows_mut()) {
-            walk::least(around, row, point);
-        }
+        let signed = &back * side;
+        walk::all_least(around, &signed, &mut points);
         for ((layer, hull), a) in layers.iter().zip(hulls).zip(&coefficients) {
             *macs += (points.nrows() * layer.weights.len()) as u64;
             points = walk::forth(&points, layer);
@@ -193,20 +191,7 @@ mod tests {
 
     use super::*;
     use crate::blob::{WeightKind, pack};
-    use crate::network::{Affine, Network};
-
-    fn affine(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
-        Affine {
-            rows: rows.len(),
-            cols: rows[0].len(),
-            weights: rows.concat(),
-            bias: bias.to_vec(),
-            activation,
-            through: 0,
-            weight_error: 0.0,
-            bias_error: 0.0,
-        }
-    }
+    use crate::network::{Network, affine};
 
     /// Whether the margin `c - relu(r - s)` of a net with one input in [-1, 1] is barred, where r and
     /// s are the same `relu(x)` twice and `r - s` is only known to be in [-1, 1].

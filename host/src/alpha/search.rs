@@ -116,8 +116,8 @@ impl<'a> Search<'a> {
         }
         coefficients.reverse();
         let mut points = Array2::zeros(rows.raw_dim());
+        walk::all_least(self.around, &rows, &mut points);
         for (r, row) in rows.rows().into_iter().enumerate() {
-            walk::least(self.around, row, points.row_mut(r));
             constants[r] += row.dot(&points.row(r));
         }
         (coefficients, constants, points)

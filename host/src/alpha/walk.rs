@@ -2,7 +2,7 @@
 
 use certus_engine::region::Norm;
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView1, ArrayViewMut1};
+use ndarray::{Array2, ArrayView1};
 
 use super::Around;
 use super::layers::Live;
@@ -49,24 +49,24 @@ pub(super) fn forth(points: &Array2<f32>, layer: &Live) -> Array2<f32> {
     out
 }
 
-/// Where a row is least over the ball, into `point`; within the box as far as cutting goes.
-pub(super) fn least(
-    around: &Around<'_>,
-    row: ArrayView1<'_, f32>,
-    mut point: ArrayViewMut1<'_, f32>,
-) {
-    let epsilon = around.epsilon as f32;
-    if let (Norm::Linf, Some(row), Some(point)) =
-        (around.norm, row.as_slice(), point.as_slice_mut())
-    {
-        for ((a, point), x) in row.iter().zip(point.iter_mut()).zip(around.center) {
-            *point = x - if *a == 0.0 { 0.0 } else { epsilon.copysign(*a) };
-        }
-        return cut(around, point);
+/// Where each row is least over the ball, into the rows of `points`.
+pub(super) fn all_least(around: &Around<'_>, rows: &Array2<f32>, points: &mut Array2<f32>) {
+    for (row, mut point) in rows.rows().into_iter().zip(points.rows_mut()) {
+        let row = row.to_slice().expect("a row of its own");
+        least(around, row, point.as_slice_mut().expect("a row of its own"));
     }
-    let steepest = row.iter().fold(0.0f32, |m, a| m.max(a.abs()));
+}
+
+/// Where a row is least over the ball, into `point`; within the box as far as cutting goes.
+fn least(around: &Around<'_>, row: &[f32], point: &mut [f32]) {
+    let epsilon = around.epsilon as f32;
     // By Hoelder's inequality: as far in each coordinate for linf, along the row for l2, all in the
     // steepest one for l1, and in between by |a|^(q-1), q dual to p.
+    if around.norm == Norm::Linf {
+        put(around, row, point, |a| if a == 0.0 { 0.0 } else { epsilon });
+        return;
+    }
+    let steepest = row.iter().fold(0.0f32, |m, a| m.max(a.abs()));
     let share = |a: f32| match around.norm {
         _ if steepest == 0.0 => 0.0,
         Norm::Linf => 1.0,
@@ -84,16 +84,14 @@ pub(super) fn least(
         }
     };
     let scale = if length > 0.0 { epsilon / length } else { 0.0 };
-    for ((a, point), x) in row.iter().zip(point.iter_mut()).zip(around.center) {
-        *point = x - (scale * share(*a)).copysign(*a);
-    }
-    if let Some(point) = point.as_slice_mut() {
-        cut(around, point);
-    }
+    put(around, row, point, |a| scale * share(a));
 }
 
-/// Moves a point into the box.
-fn cut(around: &Around<'_>, point: &mut [f32]) {
+/// The centre less `way` in each coordinate, with the coefficient's sign, moved into the box.
+fn put(around: &Around<'_>, row: &[f32], point: &mut [f32], way: impl Fn(f32) -> f32) {
+    for ((a, point), x) in row.iter().zip(&mut *point).zip(around.center) {
+        *point = x - way(*a).copysign(*a);
+    }
     let Some((lo, hi)) = around.clip else { return };
     for (point, (lo, hi)) in point.iter_mut().zip(lo.iter().zip(hi)) {
         *point = point.max(*lo).min(*hi);

@@ -153,8 +153,8 @@ impl Known {
 
 /// The stages of `--method auto` for one radius, the cheapest first: CROWN that is content with what
 /// intervals prove on the way, a short attack, and alpha-CROWN from CROWN's intervals, which gives up
-/// where no slopes can do; `crown`: its semantics and slopes. The simplex certificate is not among them: beside intervals it costs as much
-/// and, measured, settles nothing that they leave open.
+/// where no slopes can do; `crown`: its semantics and slopes. The simplex certificate is not among
+/// them: beside intervals it costs as much and, measured, settles nothing that they leave open.
 pub fn auto(crown: Options) -> Vec<SharedStage> {
     let settings = Settings { give_up: true, ..Settings::default() };
     let alpha = AlphaCrown { crown, settings };

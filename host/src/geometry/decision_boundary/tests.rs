@@ -1,22 +1,10 @@
 use super::*;
-
-fn layer(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
-    Affine {
-        rows: rows.len(),
-        cols: rows[0].len(),
-        weights: rows.concat(),
-        bias: bias.to_vec(),
-        activation,
-        through: 0,
-        weight_error: 0.0,
-        bias_error: 0.0,
-    }
-}
+use crate::network::affine;
 
 /// Hidden units `x + 1` and `-y + 2`; class 0 has their sum minus 1, class 1 has 0.
 fn network(activation: Activation) -> Network {
-    let hidden = layer(&[&[1.0, 0.0], &[0.0, -1.0]], &[1.0, 2.0], activation);
-    let output = layer(&[&[1.0, 1.0], &[0.0, 0.0]], &[-1.0, 0.0], Activation::Identity);
+    let hidden = affine(&[&[1.0, 0.0], &[0.0, -1.0]], &[1.0, 2.0], activation);
+    let output = affine(&[&[1.0, 1.0], &[0.0, 0.0]], &[-1.0, 0.0], Activation::Identity);
     Network { inputs: 2, layers: vec![hidden, output] }
 }
 

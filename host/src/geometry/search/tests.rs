@@ -1,25 +1,12 @@
-use certus_engine::model::Activation::{self, Identity, LeakyRelu, Relu};
+use certus_engine::model::Activation::{Identity, LeakyRelu, Relu};
 use certus_engine::model::Model;
 use certus_engine::region::Norm;
 
 use super::{Budget, Found, search};
 use crate::blob::{WeightKind, pack};
-use crate::network::{Affine, Network};
+use crate::network::{Affine, Network, affine};
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::Linf];
-
-fn affine(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
-    Affine {
-        rows: rows.len(),
-        cols: rows[0].len(),
-        weights: rows.concat(),
-        bias: bias.to_vec(),
-        activation,
-        through: 0,
-        weight_error: 0.0,
-        bias_error: 0.0,
-    }
-}
 
 fn words(layers: Vec<Affine>) -> Vec<u32> {
     pack(&Network { inputs: layers[0].cols, layers }, WeightKind::F32).expect("a network")

@@ -2,20 +2,7 @@ use certus_engine::model::Activation;
 
 use super::*;
 use crate::blob::{WeightKind, pack};
-use crate::network::{Affine, Network};
-
-fn affine(rows: &[&[f32]], bias: &[f32], activation: Activation) -> Affine {
-    Affine {
-        rows: rows.len(),
-        cols: rows[0].len(),
-        weights: rows.concat(),
-        bias: bias.to_vec(),
-        activation,
-        through: 0,
-        weight_error: 0.0,
-        bias_error: 0.0,
-    }
-}
+use crate::network::{Network, affine};
 
 /// `x_1 - 2 sigma(x_2)`, through one hidden layer.
 fn network(activation: Activation) -> Network {
