@@ -9,6 +9,8 @@ pub mod cpu;
 pub mod dataset;
 pub mod error;
 pub mod geometry;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod import;
 pub mod network;
 pub mod plan;

@@ -4,6 +4,8 @@ mod attack;
 mod bounds;
 mod certify;
 mod describe;
+#[cfg(feature = "gpu")]
+mod devices;
 mod inputs;
 mod inspect;
 mod merge;
@@ -50,6 +52,8 @@ enum Command {
     Pack(pack::Args),
     Plot(plot::Args),
     Merge(merge::Args),
+    #[cfg(feature = "gpu")]
+    Devices(devices::Args),
 }
 
 /// How a run ended.
@@ -113,6 +117,8 @@ impl Command {
             Command::Pack(args) => pack::run(args),
             Command::Plot(args) => plot::run(args),
             Command::Merge(args) => merge::run(args),
+            #[cfg(feature = "gpu")]
+            Command::Devices(args) => devices::run(args),
         }
     }
 }

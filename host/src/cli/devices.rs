@@ -1,0 +1,53 @@
+//! `certus devices`: GPUs, and whether each qualifies.
+
+use super::Outcome;
+use crate::error::Result;
+use crate::gpu::{Adapters, qualify};
+use crate::report::Sink;
+
+/// List the GPUs that can be reached, the one to be taken first, and whether each may decide verdicts
+///
+/// WGPU_BACKEND (vulkan, metal, dx12), WGPU_ADAPTER_NAME (a part of the name) and WGPU_POWER_PREF
+/// (low, high) choose among them.
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_: &Args) -> Result<Outcome> {
+    let adapters = Adapters::find();
+    let mut sink = Sink::stdout();
+    if adapters.is_empty() {
+        sink.write(|out| writeln!(out, "no GPU: no adapter that runs compute shaders"))?;
+    }
+    for (i, about) in adapters.about().enumerate() {
+        // Opening and asking a device can fail in the driver only, which says why.
+        let verdict = match adapters.open(i).map_err(Into::into).and_then(|device| qualify(&device))
+        {
+            Ok(measured) => {
+                let flushes = if measured.flushes { "flushes" } else { "keeps" };
+                format!(
+                    "qualifies: + and * off by {:.2} and {:.2} of 2^-24, {flushes} subnormals, sums at \
+                     {:.0} % and {:.0} % of what is allowed",
+                    measured.add,
+                    measured.mul,
+                    100.0 * measured.sum,
+                    100.0 * measured.blocks
+                )
+            }
+            Err(refusal) => format!("refused: {refusal}"),
+        };
+        let half = if about.half { ", f16" } else { "" };
+        sink.write(|out| {
+            writeln!(out, "{i}  {about}")?;
+            writeln!(
+                out,
+                "   bindings of {} MiB, workgroups of {}{half}",
+                about.binding >> 20,
+                about.workgroup
+            )?;
+            writeln!(out, "   {verdict}")
+        })?;
+    }
+    sink.finish()?;
+    Ok(Outcome::Proved)
+}
