@@ -1,21 +1,26 @@
 //! The kernels' sources.
 
+use std::borrow::Cow;
+
 /// A kernel: a WGSL module whose entry point is `main`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Its file's name.
+    /// Its name, of its file or its tile.
     pub name: &'static str,
     /// Its text.
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// Invocations of a workgroup.
     pub workgroup: u32,
 }
 
 macro_rules! kernel {
-    ($name:literal, $workgroup:literal) => {
+    ($name:literal, $workgroup:literal $(, $shared:literal)*) => {
         Kernel {
             name: $name,
-            source: include_str!(concat!("../wgsl/", $name, ".wgsl")),
+            source: Cow::Borrowed(concat!(
+                $(include_str!(concat!("../wgsl/shared/", $shared, ".wgsl")),)*
+                include_str!(concat!("../wgsl/", $name, ".wgsl"))
+            )),
             workgroup: $workgroup,
         }
     };
@@ -26,5 +31,27 @@ pub const PROBE_OPS: Kernel = kernel!("probe_ops", 64);
 /// Sums of products, in one loop and in blocks.
 pub const PROBE_SUMS: Kernel = kernel!("probe_sums", 64);
 
+/// Ends and masses of a layer's neurons; 32 neurons and 32 samples a workgroup.
+pub const INTERVAL: Kernel = kernel!("interval", 64, "round", "step");
+/// The neurons to walk back; a sample a workgroup.
+pub const SELECT: Kernel = kernel!("select", 256, "round", "step", "scan");
+/// Rows of neurons; a row a workgroup, as all of rows.
+pub const START: Kernel = kernel!("start", 64, "round", "step");
+/// Rows of margins.
+pub const MARGINS: Kernel = kernel!("margins", 64, "round", "step");
+/// Lines in place of activations.
+pub const RELAX: Kernel = kernel!("relax", 64, "round", "step");
+/// Rows of neurons that are still open; a sample a workgroup.
+pub const COMPACT: Kernel = kernel!("compact", 256, "round", "step", "scan");
+/// Bounds of rows.
+pub const REACH: Kernel = kernel!("reach", 64, "round", "step");
+/// Lines of a layer; a sample a workgroup.
+pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky");
+
 /// All of them.
-pub const ALL: [Kernel; 2] = [PROBE_OPS, PROBE_SUMS];
+pub fn all() -> Vec<Kernel> {
+    let mut all =
+        vec![PROBE_OPS, PROBE_SUMS, INTERVAL, SELECT, START, MARGINS, RELAX, COMPACT, REACH, LINES];
+    all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
+    all
+}

@@ -20,3 +20,82 @@ pub struct Sums {
 pub const MOST_BLOCKS: usize = 64;
 /// Words that `probe_ops` writes for a pair.
 pub const OPS: usize = 7;
+
+/// What a stage is about: one layer, a batch of samples. Every kernel but the probes takes it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct Step {
+    /// Samples.
+    pub samples: u32,
+    /// Neurons of all layers: the distance of two samples' lists of live neurons, and of two arrays of
+    /// lines.
+    pub neurons: u32,
+    /// Layers: the distance of two samples' counts of live neurons.
+    pub layers: u32,
+    /// The distance of two arrays over the neurons of one layer: those of the widest.
+    pub width: u32,
+    /// The layer.
+    pub layer: u32,
+    /// Where its neurons begin.
+    pub first: u32,
+    /// Where those of the layer below begin.
+    pub below: u32,
+    /// Its neurons.
+    pub rows: u32,
+    /// Its inputs.
+    pub cols: u32,
+    /// Vectors of four from one row of coefficients to the next.
+    pub stride: u32,
+    /// The first tile of this dispatch.
+    pub tile: u32,
+    /// Neurons that pass by the activation.
+    pub through: u32,
+    /// The norm of the ball that feeds the layer: 0 a box, 1 `l1`, 2 `l2`.
+    pub norm: u32,
+    /// Lower slopes: 0 adaptive, 1 zero, 2 one, 3 the upper line's.
+    pub slope: u32,
+    /// [`DEPLOYED`] and the like.
+    pub flags: u32,
+    /// Specification rows of a sample.
+    pub outputs: u32,
+    /// The activation's slope below 0.
+    pub leak: f32,
+    /// Of the row sums of this stage: relative error.
+    pub gamma: f32,
+    /// Upper bound of `1 / (1 - gamma)`.
+    pub factor: f32,
+    /// What underflow takes.
+    pub under: f32,
+    /// Relative error of the product through the layer.
+    pub share: f32,
+    /// The layer's weight error, relative to a mass.
+    pub weight_error: f32,
+    /// Its bias error.
+    pub bias_error: f32,
+    /// Of the forward pass under deployed semantics: relative to a mass.
+    pub relative: f32,
+    /// The same of underflow.
+    pub absolute: f32,
+    /// 0.
+    pub none: f32,
+    /// 0.
+    pub spare: f32,
+    /// 0.
+    pub free: f32,
+}
+
+/// Flag of a [`Step`]: deployed semantics.
+pub const DEPLOYED: u32 = 1;
+/// All columns count, not only those of live neurons.
+pub const WHOLE: u32 = 2;
+/// The rows belong to neurons, two to each.
+pub const NEURONS: u32 = 4;
+/// The rows are bounded over what they are functions of.
+pub const BOUNDED: u32 = 8;
+
+/// Floats of a sample in `scalars` before the layers' own.
+pub const SCALARS: usize = 4;
+/// Arrays of lines.
+pub const LINES: usize = 6;
+/// Workgroups in a row of the grid of kernels that take a row each.
+pub const ROW_GRID: u32 = 32768;

@@ -1,6 +1,7 @@
 //! The WGSL kernels of Certus, their parameter layouts and their twins in Rust.
 //!
 //! * [`kernel`]: the sources; one kernel a file, its entry point `main`, its bindings in group 0.
+//! * [`tile`]: the product's kernels, unrolled for a tile of registers.
 //! * [`layout`]: what is passed to them, with the offsets that WGSL gives it.
 //! * [`twin`]: the same computation in Rust, for comparison stage by stage.
 //!
@@ -10,6 +11,7 @@
 
 pub mod kernel;
 pub mod layout;
+pub mod tile;
 pub mod twin;
 
 /// Relative error of one `+`, `-` or `*` on a device: either neighbour, `2^-23`.

@@ -2,8 +2,8 @@
 
 use std::mem::{offset_of, size_of};
 
-use certus_shaders::kernel::{ALL, PROBE_SUMS};
-use certus_shaders::layout::Sums;
+use certus_shaders::kernel::{PROBE_SUMS, all};
+use certus_shaders::layout::{Step, Sums};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
@@ -16,11 +16,11 @@ fn parse(name: &str, source: &str) -> Module {
 
 #[test]
 fn kernels_are_valid_without_any_extension() {
-    for kernel in ALL {
-        let module = parse(kernel.name, kernel.source);
+    for kernel in all() {
+        let module = parse(kernel.name, &kernel.source);
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
         if let Err(error) = validator.validate(&module) {
-            panic!("{}: {}", kernel.name, error.emit_to_string(kernel.source));
+            panic!("{}: {}", kernel.name, error.emit_to_string(&kernel.source));
         }
         let [entry] = &module.entry_points[..] else { panic!("{}: one entry", kernel.name) };
         assert_eq!((&*entry.name, entry.workgroup_size), ("main", [kernel.workgroup, 1, 1]));
@@ -33,11 +33,20 @@ fn kernels_are_valid_without_any_extension() {
 }
 
 #[test]
-fn kernels_are_short() {
-    for kernel in ALL {
-        assert!(kernel.source.lines().count() <= 150, "{}", kernel.name);
-        assert!(kernel.source.lines().all(|line| line.len() <= 110), "{}", kernel.name);
+fn files_are_short() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/wgsl");
+    let mut seen = 0;
+    for folder in [folder.to_owned(), format!("{folder}/shared")] {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|end| end == "wgsl") {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                assert!(text.lines().count() <= 150, "{entry:?}");
+                assert!(text.lines().all(|line| line.len() <= 110), "{entry:?}");
+                seen += 1;
+            }
+        }
     }
+    assert!(seen > 10, "{seen}");
 }
 
 /// Names, offsets and the size of a structure as WGSL lays it out.
@@ -51,15 +60,22 @@ fn structure(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
     (members.collect(), *span as usize)
 }
 
+/// The offsets of a structure's fields in Rust.
+macro_rules! offsets {
+    ($ty:ty: $($field:ident),*) => {
+        (vec![$((stringify!($field).to_owned(), offset_of!($ty, $field))),*], size_of::<$ty>())
+    };
+}
+
 #[test]
 fn parameters_lie_where_the_host_puts_them() {
-    let module = parse(PROBE_SUMS.name, PROBE_SUMS.source);
-    let expected = [
-        ("rows", offset_of!(Sums, rows)),
-        ("n", offset_of!(Sums, n)),
-        ("block", offset_of!(Sums, block)),
-        ("none", offset_of!(Sums, none)),
-    ];
-    let expected = expected.map(|(name, at)| (name.to_owned(), at)).to_vec();
-    assert_eq!(structure(&module, "Sums"), (expected, size_of::<Sums>()));
+    let sums = offsets!(Sums: rows, n, block, none);
+    assert_eq!(structure(&parse(PROBE_SUMS.name, &PROBE_SUMS.source), "Sums"), sums);
+    let step = offsets!(Step: samples, neurons, layers, width, layer, first, below, rows, cols, stride,
+        tile, through, norm, slope, flags, outputs, leak, gamma, factor, under, share, weight_error,
+        bias_error, relative, absolute, none, spare, free);
+    let kernels = all().into_iter().filter(|kernel| !kernel.name.starts_with("probe"));
+    for kernel in kernels {
+        assert_eq!(structure(&parse(kernel.name, &kernel.source), "Step"), step, "{}", kernel.name);
+    }
 }

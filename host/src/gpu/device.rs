@@ -1,6 +1,7 @@
 //! An open device, and a kernel run on it once.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use certus_shaders::kernel::Kernel;
@@ -27,6 +28,15 @@ pub enum Argument<'a> {
 /// Most time that one kernel may take before its device counts as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What memory of kernels is used for.
+const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_SRC)
+    .union(wgpu::BufferUsages::COPY_DST);
+
+/// Memory on a device.
+#[derive(Clone, Debug)]
+pub struct Buffer(wgpu::Buffer);
+
 /// An open device.
 #[derive(Debug)]
 pub struct Device {
@@ -34,6 +44,7 @@ pub struct Device {
     pub about: About,
     device: wgpu::Device,
     queue: wgpu::Queue,
+    pipelines: Mutex<HashMap<&'static str, wgpu::ComputePipeline>>,
     /// The first error that was not asked for.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -61,7 +72,7 @@ impl Device {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
         let say = keep(&fault);
         device.set_device_lost_callback(move |_, what| say(format!("device lost: {what}")));
-        Ok(Self { about, device, queue, fault })
+        Ok(Self { about, device, queue, pipelines: Mutex::default(), fault })
     }
 
     /// Runs a kernel on `groups` workgroups and gives what it wrote, an entry for each
@@ -75,80 +86,83 @@ impl Device {
         arguments: &[Argument<'_>],
         groups: u32,
     ) -> Result<Vec<Vec<u32>>, Fault> {
-        let Self { device, queue, .. } = self;
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.name),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        let buffers: Vec<wgpu::Buffer> =
-            arguments.iter().map(|argument| self.buffer(argument)).collect();
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-            .zip(&buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
+        let buffers: Vec<Buffer> = arguments
+            .iter()
+            .map(|argument| match argument {
+                Argument::Uniform(bytes) => self.filled(bytes, wgpu::BufferUsages::UNIFORM),
+                Argument::Input(bytes) => self.upload(bytes),
+                Argument::Output(words) => self.empty(*words),
             })
             .collect();
-        self.check()?;
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(kernel.name),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        let mut encoder = device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            pass.dispatch_workgroups(groups, 1, 1);
-        }
-        let mut back = Vec::new();
+        let bound: Vec<&Buffer> = buffers.iter().collect();
+        let mut tape = self.tape();
+        tape.dispatch(kernel, &bound, [groups, 1, 1])?;
         for (argument, buffer) in arguments.iter().zip(&buffers) {
-            if let Argument::Output(_) = argument {
-                let copy = device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("read back"),
-                    size: buffer.size(),
-                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                });
-                encoder.copy_buffer_to_buffer(buffer, 0, &copy, 0, buffer.size());
-                back.push(copy);
+            if let Argument::Output(words) = argument {
+                tape.read(buffer, *words);
             }
         }
-        queue.submit([encoder.finish()]);
-        back.iter().map(|buffer| self.read(buffer)).collect()
+        tape.submit()
     }
 
-    fn buffer(&self, argument: &Argument<'_>) -> wgpu::Buffer {
-        use wgpu::BufferUsages as Usage;
-        let filled = |contents: &[u8], usage| {
-            self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-                label: None,
-                contents,
-                usage,
+    /// Memory of kernels, filled.
+    pub fn upload(&self, bytes: &[u8]) -> Buffer {
+        self.filled(bytes, STORAGE)
+    }
+
+    /// Parameters of kernels.
+    pub fn uniform(&self, bytes: &[u8]) -> Buffer {
+        self.filled(bytes, wgpu::BufferUsages::UNIFORM)
+    }
+
+    /// Memory of kernels for so many words, 0 at first.
+    pub fn empty(&self, words: usize) -> Buffer {
+        Buffer(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 4 * words.max(1) as u64,
+            usage: STORAGE,
+            mapped_at_creation: false,
+        }))
+    }
+
+    /// Replaces what a buffer holds from word `at` on, before anything that is submitted later.
+    pub fn write(&self, buffer: &Buffer, at: usize, bytes: &[u8]) {
+        self.queue.write_buffer(&buffer.0, 4 * at as u64, bytes);
+    }
+
+    fn filled(&self, contents: &[u8], usage: wgpu::BufferUsages) -> Buffer {
+        let label = None;
+        let descriptor = wgpu::util::BufferInitDescriptor { label, contents, usage };
+        Buffer(self.device.create_buffer_init(&descriptor))
+    }
+
+    /// A new tape.
+    pub fn tape(&self) -> Tape<'_> {
+        let encoder = self.device.create_command_encoder(&Default::default());
+        Tape { device: self, encoder, back: Vec::new() }
+    }
+
+    /// The pipeline of a kernel, compiled when it is first asked for.
+    fn pipeline(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
+        let mut known = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let compile = || {
+            let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(kernel.name),
+                source: wgpu::ShaderSource::Wgsl(kernel.source.clone()),
+            });
+            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(kernel.name),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
             })
         };
-        match argument {
-            Argument::Uniform(bytes) => filled(bytes, Usage::UNIFORM),
-            Argument::Input(bytes) => filled(bytes, Usage::STORAGE),
-            Argument::Output(words) => self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size: 4 * *words as u64,
-                usage: Usage::STORAGE | Usage::COPY_SRC,
-                mapped_at_creation: false,
-            }),
-        }
+        known.entry(kernel.name).or_insert_with(compile).clone()
     }
 
     fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u32>, Fault> {
@@ -175,5 +189,76 @@ impl Device {
             Ok(mut fault) => fault.take().map_or(Ok(()), Err),
             Err(_) => Err(Fault("an earlier error".to_owned())),
         }
+    }
+}
+
+/// Kernels in the order in which they shall run.
+#[derive(Debug)]
+pub struct Tape<'d> {
+    device: &'d Device,
+    encoder: wgpu::CommandEncoder,
+    back: Vec<wgpu::Buffer>,
+}
+
+impl Tape<'_> {
+    /// Runs a kernel on workgroups, with these buffers in the order of its bindings.
+    ///
+    /// # Errors
+    /// [`Fault`], where the driver does not take the kernel.
+    pub fn dispatch(
+        &mut self,
+        kernel: &Kernel,
+        buffers: &[&Buffer],
+        groups: [u32; 3],
+    ) -> Result<(), Fault> {
+        let Device { device, .. } = self.device;
+        let pipeline = self.device.pipeline(kernel);
+        self.device.check()?;
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                resource: buffer.0.as_entire_binding(),
+            })
+            .collect();
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(kernel.name),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let mut pass = self.encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        let [x, y, z] = groups;
+        pass.dispatch_workgroups(x, y, z);
+        Ok(())
+    }
+
+    /// Reads the first words of a buffer when all before has run.
+    pub fn read(&mut self, buffer: &Buffer, words: usize) {
+        let size = 4 * words as u64;
+        let copy = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.encoder.copy_buffer_to_buffer(&buffer.0, 0, &copy, 0, size);
+        self.back.push(copy);
+    }
+
+    /// Runs all of it, waits, and gives what was to be read, in that order.
+    ///
+    /// # Errors
+    /// [`Fault`], with what the driver said.
+    pub fn submit(self) -> Result<Vec<Vec<u32>>, Fault> {
+        let Self { device, encoder, back } = self;
+        device.queue.submit([encoder.finish()]);
+        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        if back.is_empty() {
+            device.device.poll(wait).map_err(|error| Fault(error.to_string()))?;
+            device.check()?;
+        }
+        back.iter().map(|buffer| device.read(buffer)).collect()
     }
 }

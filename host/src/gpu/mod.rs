@@ -14,5 +14,5 @@ pub mod probes;
 pub mod qualify;
 
 pub use adapter::{About, Adapters};
-pub use device::{Argument, Device, Fault};
+pub use device::{Argument, Buffer, Device, Fault, Tape};
 pub use qualify::{Measured, Refusal, qualify};

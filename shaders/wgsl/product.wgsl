@@ -1,0 +1,83 @@
+// The product of relaxed rows with a layer's weights, a tile of rows of one sample at a time:
+// out[r][c] = sum_k a[r][k] * w[inner[k]][columns[c]], with the live neurons of that sample on both
+// sides. ROWS, COLS, DEPTH, THREADS, FOLD and the lines marked $ are written by `tile.rs`.
+//
+// A sum over the inner dimension is cut into blocks of FOLD terms. A block's sum passes through an
+// exclusive or of its bits with a word of memory (0) before it is added to the others: no compiler
+// may take terms across that, so that a term is rounded FOLD + n/FOLD times at most, not n times.
+
+// Sample and first row within it.
+@group(0) @binding(1) var<storage, read> tiles: array<vec2<u32>>;
+// [samples] first slot, [samples] rows, [slots] where a slot's row lies in `a`; a last word, 0.
+@group(0) @binding(2) var<storage, read> rows: array<u32>;
+// [samples][layers] counts, then [samples][neurons].
+@group(0) @binding(3) var<storage, read> live: array<u32>;
+@group(0) @binding(4) var<storage, read> w: array<f32>;
+@group(0) @binding(5) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;
+
+// Two of each: one is filled while the other is used.
+var<workgroup> left: array<array<array<vec4<f32>, QUADS_DOWN + 1u>, DEPTH>, 2>;
+var<workgroup> right: array<array<array<vec4<f32>, QUADS_ACROSS>, DEPTH>, 2>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+    let tile = tiles[p.tile + group.y];
+    let sample = tile.x;
+    let count = rows[p.samples + sample];
+    if tile.y >= count {
+        return;
+    }
+    let lists = p.samples * p.layers + sample * p.neurons;
+    let inner = live[sample * p.layers + p.layer];
+    var across = p.cols;
+    if (p.flags & WHOLE) == 0u {
+        across = live[sample * p.layers + p.layer - 1u];
+    }
+    if group.x * COLS >= across {
+        return;
+    }
+    let slot = rows[sample] + tile.y;
+    let sources = 2u * p.samples;
+    let zero = rows[arrayLength(&rows) - 1u];
+    // What this thread loads: quads of rows, and a column of weights.
+    $POINT_LEFT
+    let column = min(group.x * COLS + t % COLS, across - 1u);
+    var at = column;
+    if (p.flags & WHOLE) == 0u {
+        at = live[lists + p.below + column];
+    }
+    // What it computes: lanes that read the same words lie side by side.
+    let lane = t % 32u;
+    let down = t / (4u * QUADS_PER_ROW) * 4u + ((lane & 1u) | (lane / 16u * 2u));
+    let side = t / 32u % (QUADS_PER_ROW / 8u) * 8u + lane / 2u % 8u;
+    let first = group.x * QUADS_ACROSS;
+    let quads = (across + 3u) / 4u;
+    $DECLARE_SUM
+    $DECLARE
+    var k = 0u;
+    var now = 0u;
+    var block = 0u;
+    {
+        $LOAD
+        $KEEP
+    }
+    workgroupBarrier();
+    while k < inner {
+        k += DEPTH;
+        // Past the end: 0 times a weight.
+        $LOAD
+        $COMPUTE
+        now = 1u - now;
+        $KEEP
+        block += DEPTH;
+        if block == FOLD {
+            block = 0u;
+            $ADD
+            $CLEAR
+        }
+        workgroupBarrier();
+    }
+    $ADD
+    $STORE
+}
