@@ -6,7 +6,7 @@
 //!
 //! * [`adapter`]: the adapters that the system offers, and the choice among them.
 //! * [`device`]: an open device, and a kernel run on it once.
-//! * [`qualify`]: the probes.
+//! * [`mod@qualify`]: the probes.
 
 pub mod adapter;
 pub mod device;

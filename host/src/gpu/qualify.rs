@@ -153,10 +153,13 @@ fn flushed(x: f64) -> [f64; 2] {
     [x, if x.abs() < ETA { 0.0 } else { x }]
 }
 
+/// What an operation makes of two numbers.
+type Exact = fn(f64, f64) -> f64;
+
 /// Checks what came of one pair.
 fn operations(of: [f32; 2], found: &[u32], measured: &mut Measured) -> Result<(), Refusal> {
     let [a, b] = of.map(f64::from);
-    let exact: [(&str, fn(f64, f64) -> f64, bool); 6] = [
+    let exact: [(&str, Exact, bool); 6] = [
         ("a + b", |a, b| a + b, false),
         ("a - b", |a, b| a - b, false),
         ("a * b", |a, b| a * b, true),
@@ -246,10 +249,15 @@ mod tests {
 
     use super::*;
 
+    /// What goes wrong with the results of a pair.
+    type WrongOps = fn([u32; 2], &mut [u32; OPS]);
+    /// What goes wrong with sums.
+    type WrongSums = fn(&Rows, &mut [[f32; 2]]);
+
     /// The twin, with something wrong.
     struct Twin {
-        ops: fn([u32; 2], &mut [u32; OPS]),
-        sums: fn(&Rows, &mut [[f32; 2]]),
+        ops: WrongOps,
+        sums: WrongSums,
     }
 
     impl Asked for Twin {
@@ -303,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_refused() {
-        let wrong: [(&str, fn([u32; 2], &mut [u32; OPS])); 9] = [
+        let wrong: [(&str, WrongOps); 9] = [
             ("a + b", |_, found| nudge(found, 0, 2)),
             ("a - b", |_, found| nudge(found, 1, -2)),
             ("a * b", |_, found| nudge(found, 2, 2)),
@@ -331,7 +339,7 @@ mod tests {
 
     #[test]
     fn sums_that_lose_terms_are_refused() {
-        let wrong: [fn(&Rows, &mut [[f32; 2]]); 3] = [
+        let wrong: [WrongSums; 3] = [
             // The last term.
             |rows, found| {
                 let n = rows.what.n as usize;
