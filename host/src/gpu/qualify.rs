@@ -12,8 +12,8 @@ use super::probes::{self, Rows};
 /// What the probes of a device that qualifies have measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measured {
-    /// Worst relative error of a sum or difference, in units of `2^-24`: 1 is rounding to nearest, 2
-    /// is either neighbour.
+    /// Worst relative error of a sum or difference, flushing aside, in units of `2^-24`: 1 is rounding
+    /// to nearest, 2 is either neighbour.
     pub add: f64,
     /// The same of a product.
     pub mul: f64,
@@ -192,7 +192,7 @@ fn operations(of: [f32; 2], found: &[u32], measured: &mut Measured) -> Result<()
             measured.flushes = true;
         } else if rounding && !small {
             let worst = if product { &mut measured.mul } else { &mut measured.add };
-            *worst = worst.max(plain * f64::from(1u32 << 24));
+            *worst = worst.max(least * f64::from(1u32 << 24));
         }
     }
     let flags = found.get(6).copied().unwrap_or(0);
@@ -306,7 +306,10 @@ mod tests {
             },
             ..RIGHT
         };
-        assert!(qualify(&twin).unwrap().flushes);
+        let measured = qualify(&twin).unwrap();
+        assert!(measured.flushes);
+        // It rounds to nearest all the same.
+        assert!(measured.add <= 1.0 && measured.mul <= 1.0, "{measured:?}");
     }
 
     #[test]
