@@ -24,6 +24,10 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
         let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         run(&mut context.cargo(&arguments))
     });
+    report.step("clippy, host without GPUs", || {
+        let arguments = ["clippy", "--package", "certus", "--no-default-features"];
+        run(context.cargo(&arguments).args(["--all-targets", "--", "-D", "warnings"]))
+    });
     report.step("docs", || {
         let mut command = context.cargo(&["doc", "--workspace", "--no-deps"]);
         run(command.env("RUSTDOCFLAGS", "-D warnings"))

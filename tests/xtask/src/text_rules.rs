@@ -18,6 +18,10 @@ const FORBIDDEN: [(&str, &str, &str); 8] = [
     ("", concat!("/wo", "rk/"), "a path of one machine"),
 ];
 
+/// What files below the first folder may name only below the second, and why.
+const CONFINED: [(&str, &str, &str, &str); 1] =
+    [("wgpu", "host/src", "host/src/gpu", "the module `gpu` alone knows it")];
+
 /// Kinds of file that are read; others may be binary.
 const KINDS: [&str; 13] =
     ["rs", "wgsl", "toml", "md", "sh", "yml", "c", "h", "x", "py", "lock", "csv", "json"];
@@ -35,7 +39,8 @@ pub fn check(context: &Context) -> Result<String, String> {
         }
         let Ok(text) = fs::read_to_string(&file) else { continue };
         files += 1;
-        for offence in offences_in(&file, &text) {
+        let inside = file.strip_prefix(&context.root).unwrap_or(&file);
+        for offence in offences_in(inside, &text) {
             offences += 1;
             println!("{}{offence}", context.show(&file));
         }
@@ -43,6 +48,7 @@ pub fn check(context: &Context) -> Result<String, String> {
     if offences == 0 { Ok(format!("{files} files")) } else { Err(format!("{offences} offences")) }
 }
 
+/// `file` as it is named from the workspace's folder.
 fn offences_in(file: &Path, text: &str) -> Vec<String> {
     let kind = sources::extension(file);
     let mut found = Vec::new();
@@ -55,6 +61,11 @@ fn offences_in(file: &Path, text: &str) -> Vec<String> {
     for (number, line) in text.lines().enumerate() {
         for (of, word, why) in FORBIDDEN {
             if (of.is_empty() || of == kind) && line.contains(word) {
+                found.push(format!(":{}: {word}: {why}", number + 1));
+            }
+        }
+        for (word, below, only, why) in CONFINED {
+            if file.starts_with(below) && !file.starts_with(only) && line.contains(word) {
                 found.push(format!(":{}: {word}: {why}", number + 1));
             }
         }
@@ -75,5 +86,17 @@ mod tests {
         assert_eq!(offences_in(rust, &"\n".repeat(601)).len(), 1);
         assert_eq!(offences_in(Path::new("a.md"), concat!("see /ho", "me/me\n")).len(), 1);
         assert!(offences_in(Path::new("a.md"), concat!("todo", "!()\n")).is_empty());
+    }
+
+    #[test]
+    fn wgpu_is_named_in_one_module() {
+        let found = |file: &str| offences_in(Path::new(file), "\nuse wgpu::Device;\n");
+        let offence = ":2: wgpu: the module `gpu` alone knows it";
+        for outside in ["host/src/run/mod.rs", "host/src/gpu.rs", "host/src/gpus/mod.rs"] {
+            assert_eq!(found(outside), [offence], "{outside}");
+        }
+        for allowed in ["host/src/gpu/device.rs", "tests/src/lib.rs", "host/Cargo.toml"] {
+            assert!(found(allowed).is_empty(), "{allowed}");
+        }
     }
 }
