@@ -25,6 +25,7 @@ mod sources;
 mod stack;
 mod test;
 mod text_rules;
+mod vulkan;
 
 use std::process::ExitCode;
 

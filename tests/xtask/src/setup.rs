@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::boards::{M0, M4F, QEMU_ARM, QEMU_RISCV, RISCV};
 use crate::context::Context;
+use crate::vulkan::{self, LAVAPIPE, LOADER, SWIFTSHADER};
 use crate::{apt, mcu, process};
 
 /// Something that a step needs.
@@ -50,10 +51,28 @@ const TABLE: &[Requirement] = &[
         check: |_| process::succeeds("c++", &["--version"]),
         install: |_| apt::install(&["g++"]),
     },
+    Requirement {
+        name: LOADER,
+        check: |_| vulkan::loader(),
+        install: |_| vulkan::install_loader(),
+    },
+    Requirement {
+        name: LAVAPIPE,
+        check: |c| vulkan::lavapipe(c).is_some(),
+        install: |_| vulkan::install_lavapipe(),
+    },
+    Requirement {
+        name: SWIFTSHADER,
+        check: |c| vulkan::swiftshader(c).is_some(),
+        install: vulkan::unpack_swiftshader,
+    },
 ];
 
 /// What the programs for microcontrollers need.
 pub const FIRMWARE: [&str; 5] = [M0.triple, M4F.triple, RISCV.triple, QEMU_ARM, QEMU_RISCV];
+
+/// What the tests on GPUs need.
+pub const GPU: [&str; 3] = [LOADER, LAVAPIPE, SWIFTSHADER];
 
 /// Which requirements are met.
 pub struct Ready(Vec<(&'static str, Result<(), String>)>);

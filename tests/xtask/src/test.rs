@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::context::Context;
 use crate::process::run_seeing;
-use crate::report::Report;
+use crate::report::{Outcome, Report};
 use crate::setup::{self, Ready};
+use crate::vulkan::{DRIVERS, Driver, LOADER};
 use crate::{engine_rules, firmware};
 
 /// Builds the engine alone.
@@ -14,6 +16,11 @@ const ENGINE: [&str; 4] = ["build", "--release", "--package", "certus-engine"];
 
 /// Builds its C interface.
 const FFI: [&str; 4] = ["build", "--release", "--package", "certus-ffi"];
+
+/// Runs the tests that want a GPU. Of the whole workspace: for single crates cargo would choose other
+/// features of what they depend on, and build all that again.
+const GPU: [[&str; 4]; 2] =
+    [["test", "--workspace", "--test", "gpu"], ["test", "--workspace", "--lib", "gpu"]];
 
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
@@ -26,12 +33,17 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
         }
     }
 
-    let ready = Ready::make(context, &setup::FIRMWARE, install);
+    let needed = [&setup::FIRMWARE[..], &setup::GPU].concat();
+    let ready = Ready::make(context, &needed, install);
     println!("set up: {}", ready.line());
 
     let mut report = Report::default();
     let log = SkipLog::new(context)?;
-    report.step("tests of the workspace", || workspace(context, long, &log));
+    let tests = Tests { context, ready: &ready, long, log: &log };
+    report.step("tests of the workspace", || tests.workspace());
+    for driver in &DRIVERS {
+        report.step(&format!("gpu ({})", driver.name), || tests.on_gpu(driver));
+    }
     let lines = log.lines();
     // Data from outside is rarely at hand; where it is, in CI, each test must have found it.
     let data_expected = context.ci && context.shared_data().is_some();
@@ -75,21 +87,64 @@ impl SkipLog {
     }
 }
 
-fn workspace(context: &Context, long: bool, log: &SkipLog) -> Result<String, String> {
-    let mut command = context.cargo(&["test", "--workspace", "--no-fail-fast"]);
-    command.env("CERTUS_SKIP_LOG", &log.0);
-    if long {
-        command.env("CERTUS_LONG", "1");
+/// How tests are run.
+struct Tests<'a> {
+    context: &'a Context,
+    ready: &'a Ready,
+    long: bool,
+    log: &'a SkipLog,
+}
+
+impl Tests<'_> {
+    /// All of them, on this machine's processor.
+    fn workspace(&self) -> Result<String, String> {
+        let mut command = self.context.cargo(&["test", "--workspace", "--no-fail-fast"]);
+        // Where a driver is at hand, those for GPUs have a step of their own.
+        if DRIVERS.iter().any(|driver| self.has(driver).is_ok()) {
+            command.env("CERTUS_GPU", "off");
+        }
+        let passed = self.run(&mut command)?;
+        Ok(format!("{passed} tests{}", if self.long { ", long ones too" } else { "" }))
     }
-    let (mut passed, mut failed) = (0, 0);
-    let outcome = run_seeing(&mut command, |line| {
-        let [p, f] = counts(line).unwrap_or_default();
-        passed += p;
-        failed += f;
-    });
-    match outcome {
-        Ok(()) => Ok(format!("{passed} tests{}", if long { ", long ones too" } else { "" })),
-        Err(reason) => Err(format!("{failed} of {} tests; {reason}", passed + failed)),
+
+    /// Those for GPUs, on one driver.
+    fn on_gpu(&self, driver: &Driver) -> Outcome {
+        if let Err(reason) = self.has(driver) {
+            return Outcome::Skipped(reason);
+        }
+        let each = GPU.map(|arguments| {
+            let mut command = self.context.cargo(&arguments);
+            driver.alone(self.context, &mut command)?;
+            match self.run(&mut command)? {
+                0 => Err(format!("{}: no test was run", arguments.join(" "))),
+                passed => Ok(passed),
+            }
+        });
+        let passed = each.into_iter().sum::<Result<usize, String>>();
+        passed.map(|passed| format!("{passed} tests")).into()
+    }
+
+    /// Whether a driver is here, with what finds it.
+    fn has(&self, driver: &Driver) -> Result<(), String> {
+        self.ready.has(LOADER).and(self.ready.has(driver.name))
+    }
+
+    /// Runs `cargo test`; how many passed.
+    fn run(&self, command: &mut Command) -> Result<usize, String> {
+        command.env("CERTUS_SKIP_LOG", &self.log.0);
+        if self.long {
+            command.env("CERTUS_LONG", "1");
+        }
+        let (mut passed, mut failed) = (0, 0);
+        let outcome = run_seeing(command, |line| {
+            let [p, f] = counts(line).unwrap_or_default();
+            passed += p;
+            failed += f;
+        });
+        match outcome {
+            Ok(()) => Ok(passed),
+            Err(reason) => Err(format!("{failed} of {} tests; {reason}", passed + failed)),
+        }
     }
 }
 
