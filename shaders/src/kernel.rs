@@ -35,6 +35,8 @@ pub const PROBE_SUMS: Kernel = kernel!("probe_sums", 64);
 pub const INTERVAL: Kernel = kernel!("interval", 64, "round", "step");
 /// The neurons to walk back; a sample a workgroup.
 pub const SELECT: Kernel = kernel!("select", 256, "round", "step", "scan");
+/// Which row each slot holds.
+pub const SLOTS: Kernel = kernel!("slots", 64, "round", "step");
 /// Rows of neurons; a row a workgroup, as all of rows.
 pub const START: Kernel = kernel!("start", 64, "round", "step");
 /// Rows of margins.
@@ -51,7 +53,7 @@ pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky"
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all =
-        vec![PROBE_OPS, PROBE_SUMS, INTERVAL, SELECT, START, MARGINS, RELAX, COMPACT, REACH, LINES];
+        vec![PROBE_OPS, PROBE_SUMS, INTERVAL, SELECT, SLOTS, START, MARGINS, RELAX, COMPACT, REACH, LINES];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all
 }

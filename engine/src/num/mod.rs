@@ -120,6 +120,12 @@ impl Rounding {
         Self { gamma, factor, under: underflow(terms) }
     }
 
+    /// The three numbers that it is made of, for a device that does the same: gamma, an upper bound of
+    /// `1 / (1 - gamma)`, and what underflow takes.
+    pub const fn parts(&self) -> [f32; 3] {
+        [self.gamma, self.factor, self.under]
+    }
+
     /// Upper bound of the true sum of non-negative products whose computed sum is `sum`:
     /// `true <= (sum + underflow) / (1 - gamma(depth))`.
     #[inline]

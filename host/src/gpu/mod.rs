@@ -9,10 +9,17 @@
 //! * [`mod@qualify`]: the probes.
 
 pub mod adapter;
+pub mod crown;
 pub mod device;
+pub mod memory;
+pub mod net;
 pub mod probes;
 pub mod qualify;
+pub mod shape;
 
 pub use adapter::{About, Adapters};
+pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Tape};
+pub use memory::Capacity;
+pub use net::Unfit;
 pub use qualify::{Measured, Refusal, qualify};

@@ -1,0 +1,115 @@
+//! A batch's memory on a device, sized to its limits.
+
+use super::device::{Buffer, Device};
+use super::shape::Shape;
+use certus_shaders::layout::{LINES, SCALARS};
+
+/// How large a batch may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Samples.
+    pub samples: usize,
+    /// Rows that are walked back at a time.
+    pub slots: usize,
+}
+
+/// Words of each buffer for a sample; of the last three for a row.
+fn words(shape: &Shape, inputs: usize) -> [usize; 12] {
+    let Shape { neurons, width, stride, .. } = shape;
+    let layers = shape.layers.len();
+    [
+        2 * inputs,
+        2 * width,
+        4 * width,
+        2 * width,
+        SCALARS + layers,
+        layers + neurons,
+        LINES * neurons,
+        1 + width,
+        shape.layers[shape.last()].rows + 1,
+        4 * stride,
+        4 * stride,
+        1,
+    ]
+}
+
+impl Capacity {
+    /// The most within a device's bindings of `binding` bytes and `total` bytes in all, up to `samples`
+    /// samples; none if not even one sample fits.
+    pub fn new(
+        shape: &Shape,
+        inputs: usize,
+        binding: u64,
+        total: u64,
+        samples: usize,
+    ) -> Option<Self> {
+        let words = words(shape, inputs);
+        let (sample, row) = words.split_at(9);
+        let bytes = |words: &[usize]| 4 * words.iter().sum::<usize>() as u64;
+        let fits = |words: &[usize]| {
+            let most = words.iter().max().copied().unwrap_or(1);
+            (binding / (4 * most as u64)) as usize
+        };
+        // A sample's rows are never parted; a quarter of the memory is for what is kept of samples.
+        let least = 2 * shape.width;
+        let samples = samples.min(fits(sample)).min((total / 4 / bytes(sample)) as usize);
+        let most = fits(row).min((3 * (total / 4) / bytes(row)) as usize);
+        let slots = most.min(least.saturating_mul(samples));
+        (samples > 0 && slots >= least).then_some(Self { samples, slots })
+    }
+}
+
+/// The buffers.
+#[derive(Debug)]
+pub struct Memory {
+    /// What fits.
+    pub capacity: Capacity,
+    /// `[samples][inputs]` middles of the box around each region, then radii.
+    pub inputs: Buffer,
+    /// `[samples][rows]` middles and radii of the activations last found.
+    pub feed: Buffer,
+    /// `[samples][4][width]` masses, spreads, centres and their errors.
+    pub known: Buffer,
+    /// `[samples][2][width]` ends.
+    pub ends: Buffer,
+    /// `[samples][SCALARS + layers]`.
+    pub scalars: Buffer,
+    /// `[samples][layers]` counts, then `[samples][neurons]` live neurons.
+    pub live: Buffer,
+    /// `[samples][LINES][neurons]`.
+    pub lines: Buffer,
+    /// `[samples]` counts, then `[samples][width]` neurons to walk back.
+    pub chosen: Buffer,
+    /// `[samples][outputs]` bounds of specification rows.
+    pub found: Buffer,
+    /// `[slots][4 stride]` coefficients.
+    pub a: Buffer,
+    /// The same, of the product.
+    pub out: Buffer,
+    /// `[slots]`.
+    pub floors: Buffer,
+}
+
+impl Memory {
+    /// Takes it.
+    pub fn new(device: &Device, shape: &Shape, inputs: usize, capacity: Capacity) -> Self {
+        let Capacity { samples, slots } = capacity;
+        let of = words(shape, inputs);
+        let each = |i: usize| device.empty(of[i] * if i < 9 { samples } else { slots });
+        Self {
+            capacity,
+            inputs: each(0),
+            feed: each(1),
+            known: each(2),
+            ends: each(3),
+            scalars: each(4),
+            live: each(5),
+            lines: each(6),
+            chosen: each(7),
+            found: each(8),
+            a: each(9),
+            out: each(10),
+            floors: each(11),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A model on a device.
+
+use certus_engine::model::{Model, Row};
+use certus_engine::region::Norm;
+
+use super::device::{Buffer, Device};
+use super::shape::Shape;
+
+/// A model's weights in a device's memory.
+#[derive(Debug)]
+pub struct Net {
+    /// Its sizes.
+    pub shape: Shape,
+    /// Of each layer `[rows][cols]`.
+    pub weights: Vec<Buffer>,
+    /// Of each layer `[rows]` biases, `[rows]` dual norms of the rows of its weights, and 0.
+    pub biases: Vec<Buffer>,
+    /// Largest `sum_j |W_ij|` of each layer, and largest bias.
+    sizes: Vec<(f64, f64)>,
+}
+
+/// Why a model or a question is none for a device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// An activation.
+    #[error("the GPU knows ReLU, leaky ReLU and identity only")]
+    Activation,
+    /// The norm, or its box.
+    #[error("the GPU knows linf, and l1 and l2 without --clip, only")]
+    Region,
+    /// A layer's weights.
+    #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
+    Size(u64),
+}
+
+impl Net {
+    /// Copies `model` to the device, for balls of this norm.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub fn new(device: &Device, model: &Model<'_>, norm: Norm) -> Result<Self, Unfit> {
+        let shape = Shape::new(model).ok_or(Unfit::Activation)?;
+        let (mut weights, mut biases, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        for layer in model.layers() {
+            let mut w = vec![0.0f32; layer.rows * layer.cols];
+            let mut bias = layer.bias.to_vec();
+            let mut most = 0.0f64;
+            for (i, to) in w.chunks_exact_mut(layer.cols).enumerate() {
+                gather(layer.row(i), to);
+                most = most.max(to.iter().map(|w| f64::from(w.abs())).sum());
+            }
+            bias.extend(w.chunks_exact(layer.cols).map(|row| dual_norm(row, norm)));
+            bias.push(0.0);
+            let bytes = 4 * w.len() as u64;
+            if bytes > device.about.binding {
+                return Err(Unfit::Size(bytes >> 20));
+            }
+            let offset = layer.bias.iter().fold(0.0, |most: f64, b| most.max(f64::from(b.abs())));
+            sizes.push((most * (1.0 + f64::from(layer.weight_error)), offset));
+            weights.push(device.upload(bytemuck::cast_slice(&w)));
+            biases.push(device.upload(bytemuck::cast_slice(&bias)));
+        }
+        Ok(Self { shape, weights, biases, sizes })
+    }
+
+    /// Whether nothing can overflow for inputs of this magnitude: WGSL leaves open what an overflow
+    /// gives, even that it is no number.
+    ///
+    /// The coefficients of a row have a sum of magnitudes of at most C, the product of the largest row
+    /// sums, as slopes are at most 1; an activation is at most m. All that is summed on a device stays
+    /// below `C^2` and `8 C m` (lines above it and budgets are at most a few m).
+    pub fn is_in_range(&self, input: f64) -> bool {
+        let (mut reach, mut largest, mut coefficients) = (input, input, 2.0f64);
+        for (most, bias) in &self.sizes {
+            reach = reach * most + bias;
+            largest = largest.max(reach);
+            coefficients *= most.max(1.0);
+        }
+        coefficients < 2f64.powi(50) && coefficients * largest < 2f64.powi(90)
+    }
+}
+
+fn gather(row: Row<'_>, to: &mut [f32]) {
+    match row {
+        Row::F32(row) => to.copy_from_slice(row),
+        Row::F16(row) => to.iter_mut().zip(row).for_each(|(to, w)| *to = w.to_f32()),
+    }
+}
+
+/// Upper bound of the norm that is dual to `norm`; 0 where no ball is measured by it.
+fn dual_norm(row: &[f32], norm: Norm) -> f32 {
+    let size = |w: &f32| f64::from(w.abs());
+    let dual = match norm {
+        Norm::L1 => row.iter().map(size).fold(0.0, f64::max),
+        // Off by n + 1 roundings of f64 at most.
+        Norm::L2 => {
+            let squares: f64 = row.iter().map(|w| size(w) * size(w)).sum();
+            squares.sqrt() * (1.0 + (row.len() + 8) as f64 * f64::EPSILON)
+        }
+        _ => return 0.0,
+    };
+    let nearest = dual as f32;
+    if f64::from(nearest) < dual { nearest.next_up() } else { nearest }
+}

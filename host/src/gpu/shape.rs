@@ -1,0 +1,156 @@
+//! The sizes of a model on a device, and the constants of each stage.
+
+use certus_engine::bounds::{Options, Semantics};
+use certus_engine::model::{Activation, Layer, Model};
+use certus_engine::num::{Rounding, gamma, underflow};
+use certus_engine::relax::LowerSlope;
+use certus_shaders::layout::{DEPLOYED, Step};
+use certus_shaders::tile;
+
+/// A layer's sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerShape {
+    /// Neurons.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// Where its neurons begin.
+    pub first: usize,
+    through: usize,
+    leak: f32,
+    weight_error: f32,
+    bias_error: f32,
+}
+
+/// A model's sizes.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Its layers.
+    pub layers: Vec<LayerShape>,
+    /// Neurons of all layers.
+    pub neurons: usize,
+    /// Neurons of the widest.
+    pub width: usize,
+    /// Vectors of four from one row of coefficients to the next.
+    pub stride: usize,
+    /// Whether margins are bounded before the last layer's ReLU.
+    pub rectified: bool,
+}
+
+/// Most roundings of a term of the row sums over `n` entries: the product, a thread's sum, the tree.
+const fn row_depth(n: usize) -> u32 {
+    1 + n.div_ceil(64) as u32 + 6
+}
+
+/// The same of the interval step's sums: the product, a block of 64, the blocks.
+const fn interval_depth(n: usize) -> u32 {
+    (1 + if n < 64 { n } else { 64 } + n.div_ceil(64)) as u32
+}
+
+/// The same of a layer's sum of magnitudes, by 256 threads.
+const fn total_depth(n: usize) -> u32 {
+    2 + n.div_ceil(256) as u32 + 8
+}
+
+/// A device's operation is off by up to twice what the engine's is, `2^-23`.
+fn rounding(depth: u32, terms: usize) -> [f32; 3] {
+    Rounding::new(2 * depth, terms).parts()
+}
+
+impl Shape {
+    /// Of a model; none if an activation is not ReLU or one of its kin.
+    pub fn new(model: &Model<'_>) -> Option<Self> {
+        let last = model.depth() - 1;
+        let end = model.layer(last)?;
+        let rectified = end.activation == Activation::Relu && end.through == 0;
+        let mut layers = Vec::new();
+        let mut first = 0;
+        for (k, layer) in model.layers().enumerate() {
+            let leak = if rectified && k == last { 1.0 } else { layer.activation.leak()? };
+            let Layer { rows, cols, through, weight_error, bias_error, .. } = layer;
+            layers.push(LayerShape { rows, cols, first, through, leak, weight_error, bias_error });
+            first += rows;
+        }
+        let width = model.width();
+        let longest = width.max(model.inputs());
+        Some(Self { layers, neurons: first, width, stride: longest.div_ceil(4), rectified })
+    }
+
+    /// The last layer.
+    pub fn last(&self) -> usize {
+        self.layers.len() - 1
+    }
+
+    /// Whether the neurons of layer `k` may be worth a walk back.
+    pub fn bends(&self, k: usize) -> bool {
+        self.layers[k].leak != 1.0
+    }
+
+    /// What the stages of layer `k` have in common; without the constants of sums.
+    fn step(&self, options: &Options, samples: usize, k: usize) -> Step {
+        let LayerShape { rows, cols, first, through, leak, weight_error, bias_error } =
+            self.layers[k];
+        let deployed = options.semantics == Semantics::Deployed;
+        Step {
+            samples: samples as u32,
+            neurons: self.neurons as u32,
+            layers: self.layers.len() as u32,
+            width: self.width as u32,
+            layer: k as u32,
+            first: first as u32,
+            below: k.checked_sub(1).map_or(0, |below| self.layers[below].first) as u32,
+            rows: rows as u32,
+            cols: cols as u32,
+            stride: self.stride as u32,
+            through: through as u32,
+            slope: match options.lower {
+                LowerSlope::Adaptive => 0,
+                LowerSlope::Zero => 1,
+                LowerSlope::One => 2,
+                LowerSlope::SameAsUpper => 3,
+            },
+            flags: if deployed { DEPLOYED } else { 0 },
+            outputs: self.layers[self.last()].rows as u32,
+            leak,
+            share: gamma(2 * tile::product_depth(rows)),
+            weight_error,
+            bias_error,
+            relative: gamma(cols as u32 + 2),
+            absolute: underflow(cols),
+            ..Step::default()
+        }
+    }
+
+    /// With the constants of the interval step of layer `k`; of `start` and the product, too, which
+    /// take none.
+    pub fn interval(&self, options: &Options, samples: usize, k: usize) -> Step {
+        let step = self.step(options, samples, k);
+        let cols = self.layers[k].cols;
+        with(step, rounding(interval_depth(cols), cols))
+    }
+
+    /// With those of rows over the neurons of layer `k`.
+    pub fn rows(&self, options: &Options, samples: usize, k: usize) -> Step {
+        let step = self.step(options, samples, k);
+        let rows = self.layers[k].rows;
+        with(step, rounding(row_depth(rows), rows))
+    }
+
+    /// With those of rows over the inputs of layer `k`.
+    pub fn reach(&self, options: &Options, samples: usize, k: usize) -> Step {
+        let step = self.step(options, samples, k);
+        let cols = self.layers[k].cols;
+        with(step, rounding(row_depth(cols), cols))
+    }
+
+    /// With those of the choice of lines of layer `k`.
+    pub fn lines(&self, options: &Options, samples: usize, k: usize) -> Step {
+        let step = self.step(options, samples, k);
+        let rows = self.layers[k].rows;
+        with(step, rounding(total_depth(rows), rows))
+    }
+}
+
+fn with(step: Step, [gamma, factor, under]: [f32; 3]) -> Step {
+    Step { gamma, factor, under, ..step }
+}
