@@ -1,5 +1,7 @@
 //! CROWN for a batch of samples: the engine's stages as kernels, all memory on the device.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use certus_engine::bounds::{Error, Method, Options};
 use certus_engine::model::Model;
 use certus_engine::num::add_up;
@@ -36,6 +38,17 @@ pub struct Crown<'d> {
     norm: Norm,
     inputs: usize,
     kernels: Kernels,
+    count: Mutex<Count>,
+}
+
+/// Multiply-adds of products, counted while the device is profiled.
+#[derive(Debug, Default)]
+struct Count {
+    /// Of finished batches.
+    macs: u64,
+    /// Of the batch at hand: the layer of each product, and what came back: its rows of each sample.
+    layers: Vec<usize>,
+    rows: Vec<Vec<u32>>,
 }
 
 /// The kernels that are generated, generated once.
@@ -80,12 +93,22 @@ impl<'d> Crown<'d> {
             Method::FastLin => Options { lower: LowerSlope::SameAsUpper, ..options },
             _ => options,
         };
-        Ok(Self { device, net, memory, options, norm, inputs: model.inputs(), kernels })
+        let (inputs, count) = (model.inputs(), Mutex::default());
+        Ok(Self { device, net, memory, options, norm, inputs, kernels, count })
     }
 
     /// What a batch holds.
     pub fn capacity(&self) -> Capacity {
         self.memory.capacity
+    }
+
+    /// Multiply-adds of products since this was asked last; 0 where the device was not profiled.
+    pub fn take_macs(&self) -> u64 {
+        std::mem::take(&mut self.counting().macs)
+    }
+
+    fn counting(&self) -> MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lower bounds of the margins of each sample, see [`certus_engine::bounds::lower_bounds`]: bounds by
@@ -118,8 +141,10 @@ impl<'d> Crown<'d> {
         let outputs = shape.layers[shape.last()].rows;
         tape.read(&self.memory.found, count * outputs);
         tape.read(&self.memory.scalars, count * (SCALARS + shape.layers.len()));
-        let back = tape.submit()?;
-        let [found, scalars] = &back[..] else { return Err(Fault("too little came back".into())) };
+        tape.read(&self.memory.live, count * shape.layers.len());
+        let [found, scalars, live] = self.submit(tape)?;
+        self.add_up(&live);
+        let (found, scalars) = (&found, &scalars);
         let found: &[f32] = bytemuck::cast_slice(found);
         let scalars: &[f32] = bytemuck::cast_slice(scalars);
         let scalars = scalars.chunks_exact(SCALARS + shape.layers.len());
@@ -133,6 +158,29 @@ impl<'d> Crown<'d> {
             });
         }
         Ok(())
+    }
+
+    /// Runs a tape and gives what it read last.
+    fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
+        let mut back = tape.submit()?;
+        let at = back.len().checked_sub(N).ok_or_else(|| Fault("too little came back".into()))?;
+        let last = back.split_off(at);
+        self.counting().rows.append(&mut back);
+        last.try_into().map_err(|_| Fault("too little came back".into()))
+    }
+
+    /// Counts the batch's products.
+    fn add_up(&self, live: &[u32]) {
+        let layers = self.net.shape.layers.len();
+        let mut count = self.counting();
+        let products = std::mem::take(&mut count.layers);
+        let rows = std::mem::take(&mut count.rows);
+        for (j, rows) in products.into_iter().zip(rows) {
+            for (rows, live) in rows.iter().zip(live.chunks_exact(layers)) {
+                let across = j.checked_sub(1).map_or(self.inputs as u64, |j| u64::from(live[j]));
+                count.macs += u64::from(*rows) * u64::from(live[j]) * across;
+            }
+        }
     }
 
     /// The margins, which the class's own output caps before a last ReLU.
@@ -236,9 +284,8 @@ impl<'d> Crown<'d> {
         self.run(&mut tape, &kernel::SELECT, &step, &[&m.ends, &m.chosen], [count, 1, 1])?;
         tape.read(&m.chosen, count);
         tape.read(&m.live, count * shape.layers.len());
-        let back = tape.submit()?;
+        let [chosen, live] = self.submit(tape)?;
         let mut tape = self.device.tape();
-        let [chosen, live] = &back[..] else { return Err(Fault("too little came back".into())) };
         let widest = |j: usize| live.chunks_exact(shape.layers.len()).map(|of| of[j]).max();
         let widths: Vec<usize> = (0..k).map(|j| widest(j).unwrap_or(0) as usize).collect();
         let mut from = 0;
@@ -372,6 +419,10 @@ impl<'d> Crown<'d> {
         let across = j.checked_sub(1).map_or(self.inputs, |below| widths[below]);
         let step = net.shape.interval(&self.options, count, j);
         let flags = step.flags | if j == 0 { WHOLE } else { 0 };
+        if self.device.is_profiled() {
+            self.counting().layers.push(j);
+            tape.read_from(&rows.rows, count, count);
+        }
         let (tile, kernel) = self.tile(rows, across);
         let tiles: Vec<[u32; 2]> = (0..)
             .zip(&rows.of)

@@ -1,6 +1,6 @@
 //! An open device, and a kernel run on it once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ pub struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
     pipelines: Mutex<HashMap<&'static str, wgpu::ComputePipeline>>,
+    /// Whether kernels can be timed, and the nanoseconds of a tick.
+    ticks: Option<f32>,
+    profile: Mutex<Option<Profile>>,
     /// The first error that was not asked for.
     fault: Arc<Mutex<Option<Fault>>>,
 }
@@ -52,8 +55,10 @@ pub struct Device {
 impl Device {
     /// Opens an adapter with all that it offers to kernels.
     pub(super) fn open(adapter: &wgpu::Adapter, about: About) -> Result<Self, Fault> {
+        let timed = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("certus"),
+            required_features: timed,
             required_limits: adapter.limits(),
             ..Default::default()
         };
@@ -72,7 +77,24 @@ impl Device {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
         let say = keep(&fault);
         device.set_device_lost_callback(move |_, what| say(format!("device lost: {what}")));
-        Ok(Self { about, device, queue, pipelines: Mutex::default(), fault })
+        let ticks = (!timed.is_empty()).then(|| queue.get_timestamp_period());
+        let (pipelines, profile) = Default::default();
+        Ok(Self { about, device, queue, pipelines, ticks, profile, fault })
+    }
+
+    /// Times every kernel from here on, where the device can.
+    pub fn begin_profile(&self) {
+        *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Profile::default());
+    }
+
+    /// What has been timed; none if nothing was.
+    pub fn end_profile(&self) -> Option<Profile> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether kernels are being timed.
+    pub fn is_profiled(&self) -> bool {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Runs a kernel on `groups` workgroups and gives what it wrote, an entry for each
@@ -139,7 +161,14 @@ impl Device {
     /// A new tape.
     pub fn tape(&self) -> Tape<'_> {
         let encoder = self.device.create_command_encoder(&Default::default());
-        Tape { device: self, encoder, back: Vec::new() }
+        let clock = self.ticks.filter(|_| self.is_profiled()).map(|_| {
+            self.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: None,
+                ty: wgpu::QueryType::Timestamp,
+                count: wgpu::QUERY_SET_MAX_QUERIES,
+            })
+        });
+        Tape { device: self, encoder, back: Vec::new(), clock, timed: Vec::new() }
     }
 
     /// The pipeline of a kernel, compiled when it is first asked for.
@@ -198,6 +227,21 @@ pub struct Tape<'d> {
     device: &'d Device,
     encoder: wgpu::CommandEncoder,
     back: Vec<wgpu::Buffer>,
+    clock: Option<wgpu::QuerySet>,
+    timed: Vec<&'static str>,
+}
+
+/// Time that kernels took, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Profile(pub BTreeMap<&'static str, Timing>);
+
+/// Time that a kernel took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// Seconds.
+    pub seconds: f64,
+    /// How often it ran.
+    pub runs: usize,
 }
 
 impl Tape<'_> {
@@ -226,7 +270,18 @@ impl Tape<'_> {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
-        let mut pass = self.encoder.begin_compute_pass(&Default::default());
+        let at = 2 * self.timed.len() as u32;
+        let clock = self.clock.as_ref().filter(|_| at + 1 < wgpu::QUERY_SET_MAX_QUERIES);
+        let stamps = clock.map(|query_set| wgpu::ComputePassTimestampWrites {
+            query_set,
+            beginning_of_pass_write_index: Some(at),
+            end_of_pass_write_index: Some(at + 1),
+        });
+        if stamps.is_some() {
+            self.timed.push(kernel.name);
+        }
+        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: stamps };
+        let mut pass = self.encoder.begin_compute_pass(&descriptor);
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &group, &[]);
         let [x, y, z] = groups;
@@ -236,6 +291,11 @@ impl Tape<'_> {
 
     /// Reads the first words of a buffer when all before has run.
     pub fn read(&mut self, buffer: &Buffer, words: usize) {
+        self.read_from(buffer, 0, words);
+    }
+
+    /// Reads so many words of a buffer from word `at` on when all before has run.
+    pub fn read_from(&mut self, buffer: &Buffer, at: usize, words: usize) {
         let size = 4 * words as u64;
         let copy = self.device.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
@@ -243,7 +303,7 @@ impl Tape<'_> {
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        self.encoder.copy_buffer_to_buffer(&buffer.0, 0, &copy, 0, size);
+        self.encoder.copy_buffer_to_buffer(&buffer.0, 4 * at as u64, &copy, 0, size);
         self.back.push(copy);
     }
 
@@ -251,14 +311,39 @@ impl Tape<'_> {
     ///
     /// # Errors
     /// [`Fault`], with what the driver said.
-    pub fn submit(self) -> Result<Vec<Vec<u32>>, Fault> {
-        let Self { device, encoder, back } = self;
+    pub fn submit(mut self) -> Result<Vec<Vec<u32>>, Fault> {
+        let count = 2 * self.timed.len();
+        if let Some(clock) = self.clock.take().filter(|_| count > 0) {
+            let ticks = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: 8 * count as u64,
+                usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            });
+            self.encoder.resolve_query_set(&clock, 0..count as u32, &ticks, 0);
+            self.read(&Buffer(ticks), 2 * count);
+        }
+        let Self { device, encoder, back, timed, .. } = self;
         device.queue.submit([encoder.finish()]);
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
         if back.is_empty() {
+            let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
             device.device.poll(wait).map_err(|error| Fault(error.to_string()))?;
             device.check()?;
         }
-        back.iter().map(|buffer| device.read(buffer)).collect()
+        let mut back: Vec<Vec<u32>> =
+            back.iter().map(|buffer| device.read(buffer)).collect::<Result<_, _>>()?;
+        if !timed.is_empty()
+            && let (Some(ticks), Some(period)) = (back.pop(), device.ticks)
+            && let Some(profile) = &mut *device.profile.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            let stamp = |of: &[u32]| u64::from(of[0]) | u64::from(of[1]) << 32;
+            for (name, of) in timed.iter().zip(ticks.chunks_exact(4)) {
+                let taken = stamp(&of[2..]).saturating_sub(stamp(of)) as f64;
+                let timing = profile.0.entry(name).or_default();
+                timing.seconds += 1e-9 * f64::from(period) * taken;
+                timing.runs += 1;
+            }
+        }
+        Ok(back)
     }
 }

@@ -1,12 +1,12 @@
-//! The product kernel alone: multiply-adds a second.
-//!
-//! `cargo bench -p certus --bench gpu -- [SIZE ..]`
+//! The product kernel alone, all neurons live.
 
 use std::time::Instant;
 
-use certus::gpu::{Adapters, Buffer, Device};
+use certus::gpu::{Buffer, Device};
 use certus_shaders::layout::Step;
-use certus_shaders::tile::{ALL, Tile};
+use certus_shaders::tile::Tile;
+
+use super::median;
 
 /// `n` rows times an `n` by `n` matrix, all neurons live, the rows of `n / rows` samples.
 struct Square {
@@ -69,28 +69,16 @@ impl Square {
     }
 }
 
-fn main() {
-    let adapters = Adapters::find();
-    let device = adapters.open(0).expect("a GPU");
-    println!("{}", device.about);
-    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    for n in if sizes.is_empty() { vec![1024, 4096] } else { sizes } {
-        for tile in ALL {
-            let square = Square::new(&device, &tile, n);
-            let one = square.seconds(&device, &tile, 1);
-            let times = ((0.3 / one) as usize).clamp(1, 2000);
-            // Two lengths: their difference has no start-up and no reading in it.
-            let mut rates: Vec<f64> = (0..5)
-                .map(|_| {
-                    let (short, long) = (
-                        square.seconds(&device, &tile, times),
-                        square.seconds(&device, &tile, 3 * times),
-                    );
-                    2.0 * (square.n as f64).powi(3) * 2.0 * times as f64 / (long - short)
-                })
-                .collect();
-            rates.sort_by(f64::total_cmp);
-            println!("{n:6} {:24} {:10.1} GFLOP/s", tile.name, rates[2] / 1e9);
-        }
-    }
+/// Multiply-adds a second of a tile at one size: the median of five.
+pub fn rate(device: &Device, tile: Tile, n: usize) -> f64 {
+    let square = Square::new(device, &tile, n);
+    let one = square.seconds(device, &tile, 1);
+    let times = ((0.1 / one) as usize).clamp(1, 2000);
+    // Two lengths: their difference has no start-up and no reading in it.
+    let once = |_| {
+        let short = square.seconds(device, &tile, times);
+        let long = square.seconds(device, &tile, 3 * times);
+        (n as f64).powi(3) * 2.0 * times as f64 / (long - short)
+    };
+    median((0..5).map(once).collect())
 }
