@@ -125,7 +125,12 @@ impl Question {
             let first = self.stages.first();
             let at_once = first.and_then(|stage| stage.radius(worker, &ball, &mut answer));
             found = match at_once {
-                Some(radius) => Found { radius, ..Found::default() },
+                Some(radius) => {
+                    if let Some(backend) = first.and_then(|stage| stage.backend(index)) {
+                        answer.record.backend = backend.to_owned();
+                    }
+                    Found { radius, ..Found::default() }
+                }
                 None => search.run(|epsilon| {
                     let ball = Ball { epsilon, ..ball };
                     self.settle(worker, &ball, &mut answer).proves(epsilon)
@@ -149,6 +154,10 @@ impl Question {
             let begun = Instant::now();
             let done = stage.settle(worker, ball, &mut known);
             let work = answer.add(done);
+            let backend = stage.backend(ball.index).unwrap_or(self.backend);
+            if answer.record.backend != backend {
+                answer.record.backend = backend.to_owned();
+            }
             let (proved, violated) = (known.proves(ball.epsilon), known.witness.is_some());
             if let Some(tally) = answer.stages.get_mut(k) {
                 *tally += Tally {

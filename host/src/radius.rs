@@ -37,35 +37,64 @@ impl Search {
     /// Finds the largest radius for which `certified` says so: gallops from the start until the
     /// answer changes, then bisects.
     pub fn run(&self, mut certified: impl FnMut(f64) -> bool) -> Found {
-        let mut found = Found::default();
-        // `certified(low)` holds (0 is not tried), `certified(high)` does not.
-        let (mut low, mut high) = (0u64, None);
-        let mut next = ((self.start / self.tolerance) as u64).clamp(1, LARGEST);
-        let mut step = 2u64;
-        while high.is_none_or(|high| high - low > 1) {
-            if found.tried == self.budget {
-                found.cut = true;
-                break;
-            }
-            found.tried += 1;
-            if certified(self.multiple(next)) {
-                low = next;
-                if low == LARGEST {
-                    break;
-                }
-            } else {
-                high = Some(next);
-            }
-            next = match (low, high) {
-                (0, Some(high)) => (high / step).max(1),
-                (low, None) => low.saturating_mul(step).min(LARGEST),
-                (low, Some(high)) => low + (high - low) / 2,
-            };
-            // Gallop faster the further off the start was.
-            step = (step * 2).min(1 << 20);
+        let mut steps = self.begin();
+        while let Some(radius) = steps.next() {
+            steps.answer(certified(radius));
         }
-        found.radius = self.multiple(low);
-        found
+        steps.found()
+    }
+
+    /// The same step by step, for those who search for many at a time.
+    pub fn begin(&self) -> Steps {
+        let next = ((self.start / self.tolerance) as u64).clamp(1, LARGEST);
+        Steps { search: *self, low: 0, high: None, next, stride: 2, tried: 0 }
+    }
+}
+
+/// A search under way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steps {
+    search: Search,
+    /// This multiple certifies (0 is not tried).
+    low: u64,
+    /// This one does not.
+    high: Option<u64>,
+    next: u64,
+    stride: u64,
+    tried: usize,
+}
+
+impl Steps {
+    /// The radius to be tried, if the search goes on.
+    pub fn next(&self) -> Option<f64> {
+        let goes_on = self.is_open() && self.tried < self.search.budget;
+        goes_on.then(|| self.search.multiple(self.next))
+    }
+
+    fn is_open(&self) -> bool {
+        self.low < LARGEST && self.high.is_none_or(|high| high - self.low > 1)
+    }
+
+    /// Takes whether that radius certifies.
+    pub fn answer(&mut self, certified: bool) {
+        self.tried += 1;
+        if certified {
+            self.low = self.next;
+        } else {
+            self.high = Some(self.next);
+        }
+        self.next = match (self.low, self.high) {
+            (0, Some(high)) => (high / self.stride).max(1),
+            (low, None) => low.saturating_mul(self.stride).min(LARGEST),
+            (low, Some(high)) => low + (high - low) / 2,
+        };
+        // Gallop faster the further off the start was.
+        self.stride = (self.stride * 2).min(1 << 20);
+    }
+
+    /// What has been found so far.
+    pub fn found(&self) -> Found {
+        Found { radius: self.search.multiple(self.low), tried: self.tried, cut: self.is_open() }
     }
 }
 

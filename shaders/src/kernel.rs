@@ -43,6 +43,8 @@ pub const START: Kernel = kernel!("start", 64, "round", "step");
 pub const MARGINS: Kernel = kernel!("margins", 64, "round", "step");
 /// Lines in place of activations.
 pub const RELAX: Kernel = kernel!("relax", 64, "round", "step");
+/// Lines in place of activations, in the first step of both rows of a neuron; a pair a workgroup.
+pub const JOIN: Kernel = kernel!("join", 64, "round", "step");
 /// Rows of neurons that are still open; a sample a workgroup.
 pub const COMPACT: Kernel = kernel!("compact", 256, "round", "step", "scan");
 /// Bounds of rows.
@@ -52,8 +54,10 @@ pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky"
 
 /// All of them.
 pub fn all() -> Vec<Kernel> {
-    let mut all =
-        vec![PROBE_OPS, PROBE_SUMS, INTERVAL, SELECT, SLOTS, START, MARGINS, RELAX, COMPACT, REACH, LINES];
+    let mut all = vec![
+        PROBE_OPS, PROBE_SUMS, INTERVAL, SELECT, SLOTS, START, MARGINS, RELAX, JOIN, COMPACT,
+        REACH, LINES,
+    ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all
 }

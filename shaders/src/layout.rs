@@ -27,8 +27,8 @@ pub const OPS: usize = 7;
 pub struct Step {
     /// Samples.
     pub samples: u32,
-    /// Neurons of all layers: the distance of two samples' lists of live neurons, and of two arrays of
-    /// lines.
+    /// Entries of a sample's lists of live neurons in all layers: the distance of two lists, and of two
+    /// arrays of lines.
     pub neurons: u32,
     /// Layers: the distance of two samples' counts of live neurons.
     pub layers: u32,
@@ -36,9 +36,9 @@ pub struct Step {
     pub width: u32,
     /// The layer.
     pub layer: u32,
-    /// Where its neurons begin.
+    /// Where its list begins.
     pub first: u32,
-    /// Where those of the layer below begin.
+    /// Where that of the layer below begins.
     pub below: u32,
     /// Its neurons.
     pub rows: u32,
@@ -92,7 +92,13 @@ pub const WHOLE: u32 = 2;
 pub const NEURONS: u32 = 4;
 /// The rows are bounded over what they are functions of.
 pub const BOUNDED: u32 = 8;
+/// Of a product: one row of each pair, times the shared neurons.
+pub const PAIRED: u32 = 16;
+/// Of a product: both rows of each pair, times the neurons that are not shared, added to the former.
+pub const JOINED: u32 = 32;
 
+/// Lists of live neurons, and the shared ones of them, are filled up to multiples of this.
+pub const GRAIN: usize = 16;
 /// Floats of a sample in `scalars` before the layers' own.
 pub const SCALARS: usize = 4;
 /// Arrays of lines.

@@ -42,11 +42,12 @@ pub const NARROW: Tile =
 pub const ALL: [Tile; 3] = [WIDE, MIDDLE, NARROW];
 
 /// Most roundings that a term of a product over `n` inner entries passes through: its product, the
-/// sum of its block, the blocks' sums.
+/// sum of its block, the blocks' sums; where what is shared comes first, one block more, and the sum
+/// of that.
 pub const fn product_depth(n: usize) -> u32 {
     let fold = FOLD as usize;
     let block = if n < fold { n } else { fold };
-    (1 + block + n.div_ceil(fold)) as u32
+    (1 + block + n.div_ceil(fold) + 2) as u32
 }
 
 impl Tile {
@@ -67,6 +68,7 @@ impl Tile {
             ("$KEEP", self.keep()),
             ("$COMPUTE", self.compute()),
             ("$ADD", self.each(|i, j, c| format!("sum{i}{j}{c} += fence(part{i}{j}{c}, zero);"))),
+            ("$JOIN", self.join()),
             ("$STORE", self.store()),
         ];
         for (mark, text) in parts {
@@ -129,7 +131,7 @@ impl Tile {
             let _ = writeln!(text, "let row{i} = (t + {q}u) / {per}u;");
             let _ = writeln!(
                 text,
-                "let source{i} = rows[sources + slot + min(row{i}, count - 1u - tile.y)] * p.stride;"
+                "let source{i} = rows[sources + slot + every * min(row{i}, count - 1u - tile.y)] * p.stride;"
             );
         }
         text
@@ -139,16 +141,14 @@ impl Tile {
         let mut text = String::new();
         let (left, right) = self.loads();
         for i in 0..left {
-            let _ = writeln!(
-                text,
-                "let a{i} = select(vec4<f32>(), a[source{i} + k / 4u + quad{i}], \
-                 vec4<u32>(0u, 1u, 2u, 3u) + (k + 4u * quad{i}) < vec4<u32>(inner));"
-            );
+            let _ = writeln!(text, "let a{i} = a[source{i} + k / 4u + quad{i}];");
         }
         for i in 0..right {
             let step = i * self.threads() / self.cols;
-            let _ = writeln!(text, "let k{i} = min(k + t / COLS + {step}u, inner - 1u);");
-            let _ = writeln!(text, "let w{i} = w[live[lists + p.first + k{i}] * p.cols + at];");
+            let _ = writeln!(
+                text,
+                "let w{i} = w[live[lists + p.first + k + t / COLS + {step}u] * p.cols + at];"
+            );
         }
         text
     }
@@ -192,6 +192,27 @@ impl Tile {
         text
     }
 
+    /// Both rows of a pair, which are one thread's, begin with what is shared, of the first's sign.
+    fn join(&self) -> String {
+        let (down, across) = (self.rows / (4 * self.down), self.cols / (4 * self.across));
+        let mut text = String::new();
+        for i in 0..self.down {
+            for j in 0..self.across {
+                for c in [0, 2] {
+                    let _ = writeln!(
+                        text,
+                        "sum{i}{j}{c} = out[(slot + 4u * (down + {}u) + {c}u) * p.stride + first + side \
+                         + {}u];",
+                        i * down,
+                        j * across
+                    );
+                    let _ = writeln!(text, "sum{i}{j}{} = -sum{i}{j}{c};", c + 1);
+                }
+            }
+        }
+        text
+    }
+
     fn store(&self) -> String {
         let mut text = String::new();
         let (down, across) = (self.rows / (4 * self.down), self.cols / (4 * self.across));
@@ -203,7 +224,7 @@ impl Tile {
                     let _ = writeln!(text, "    let q{j} = first + side + {}u;", j * across);
                     let _ = writeln!(
                         text,
-                        "    if q{j} < quads {{ out[(slot + to{i}{c}) * p.stride + q{j}] = \
+                        "    if q{j} < quads {{ out[(slot + every * to{i}{c}) * p.stride + q{j}] = \
                          sum{i}{j}{c}; }}"
                     );
                 }

@@ -6,8 +6,9 @@
 @group(0) @binding(2) var<storage, read> classes: array<u32>;
 // [samples][rows] middles of the outputs.
 @group(0) @binding(3) var<storage, read> feed: array<f32>;
-@group(0) @binding(4) var<storage, read_write> floors: array<f32>;
-@group(0) @binding(5) var<storage, read_write> a: array<f32>;
+@group(0) @binding(4) var<storage, read> live: array<u32>;
+@group(0) @binding(5) var<storage, read_write> floors: array<f32>;
+@group(0) @binding(6) var<storage, read_write> a: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -20,9 +21,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let class_of = classes[sample];
     let other = select(row + 1u, row, row < class_of);
     let own = row + 1u == p.rows;
-    for (var k = t; k < p.rows; k += 64u) {
-        let less = select(0.0, -1.0, k == other && !own);
-        a[slot * 4u * p.stride + k] = select(less, 1.0, k == class_of);
+    let count = live[live_count(sample, p.layer)];
+    for (var k = t; k < count; k += 64u) {
+        let i = live[live_list(sample) + p.first + k];
+        let less = select(0.0, -1.0, i == other && !own);
+        a[slot * 4u * p.stride + k] = select(less, 1.0, i == class_of);
     }
     if t == 0u {
         let mine = feed[sample * p.rows + class_of];

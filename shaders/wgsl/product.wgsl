@@ -1,6 +1,7 @@
 // The product of relaxed rows with a layer's weights, a tile of rows of one sample at a time:
 // out[r][c] = sum_k a[r][k] * w[inner[k]][columns[c]], with the live neurons of that sample on both
-// sides. ROWS, COLS, DEPTH, THREADS, FOLD and the lines marked $ are written by `tile.rs`.
+// sides, filled up to multiples of 16 with coefficients of 0. ROWS, COLS, DEPTH, THREADS, FOLD and the
+// lines marked $ are written by `tile.rs`.
 //
 // A sum over the inner dimension is cut into blocks of FOLD terms. A block's sum passes through an
 // exclusive or of its bits with a word of memory (0) before it is added to the others: no compiler
@@ -24,20 +25,26 @@ var<workgroup> right: array<array<array<vec4<f32>, QUADS_ACROSS>, DEPTH>, 2>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let tile = tiles[p.tile + group.y];
     let sample = tile.x;
-    let count = rows[p.samples + sample];
+    // Of pairs, the first row of each.
+    let every = select(1u, 2u, (p.flags & PAIRED) != 0u);
+    let count = rows[p.samples + sample] / every;
     if tile.y >= count {
         return;
     }
-    let lists = p.samples * p.layers + sample * p.neurons;
-    let inner = live[sample * p.layers + p.layer];
+    let lists = live_list(sample);
+    var inner = live[live_count(sample, p.layer)];
+    let shared_inner = live[shared_count(sample, p.layer)];
+    if every == 2u {
+        inner = shared_inner;
+    }
     var across = p.cols;
     if (p.flags & WHOLE) == 0u {
-        across = live[sample * p.layers + p.layer - 1u];
+        across = live[live_count(sample, p.layer - 1u)];
     }
     if group.x * COLS >= across {
         return;
     }
-    let slot = rows[sample] + tile.y;
+    let slot = rows[sample] + every * tile.y;
     let sources = 2u * p.samples;
     let zero = rows[arrayLength(&rows) - 1u];
     // What this thread loads: quads of rows, and a column of weights.
@@ -56,6 +63,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     $DECLARE_SUM
     $DECLARE
     var k = 0u;
+    if (p.flags & JOINED) != 0u {
+        k = shared_inner;
+        $JOIN
+    }
     var now = 0u;
     var block = 0u;
     {
@@ -65,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     while k < inner {
         k += DEPTH;
-        // Past the end: 0 times a weight.
+        // Past the end once, which is not used.
         $LOAD
         $COMPUTE
         now = 1u - now;

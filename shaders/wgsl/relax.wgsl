@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if slot >= rows[sample] + rows[p.samples + sample] {
         return;
     }
-    let count = live[sample * p.layers + p.layer];
+    let count = live[live_count(sample, p.layer)];
     let line = sample * LINES * p.neurons + p.first;
     var sum = vec4<f32>();
     for (var k = t; k < count; k += 64u) {

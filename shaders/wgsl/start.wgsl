@@ -1,5 +1,6 @@
-// Rows to walk back, a workgroup a row: of a neuron `W_i x` or its negative, coefficients on the live
-// neurons below; its floor is the value at the middle of their box, less what that may be off.
+// Rows to walk back, a workgroup a row: of a neuron `W_i x` and its negative. The coefficients, on the
+// live neurons below, are written once for both; a floor is the value at the middle of their box, less
+// what that may be off.
 
 // Sample, and twice the neuron plus 1 for the negative.
 @group(0) @binding(1) var<storage, read> slots: array<vec2<u32>>;
@@ -18,11 +19,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let sample = slots[slot].x;
     let neuron = slots[slot].y / 2u;
     let negative = (slots[slot].y & 1u) != 0u;
-    let count = live[sample * p.layers + p.layer - 1u];
-    let list = p.samples * p.layers + sample * p.neurons + p.below;
+    let count = select(live[live_count(sample, p.layer - 1u)], 0u, negative);
+    let list = live_list(sample) + p.below;
     for (var k = t; k < count; k += 64u) {
-        let x = w[neuron * p.cols + live[list + k]];
-        a[slot * 4u * p.stride + k] = select(x, -x, negative);
+        a[slot * 4u * p.stride + k] = w[neuron * p.cols + live[list + k]];
     }
     if t == 0u {
         let at = sample * 4u * p.width + neuron;

@@ -12,21 +12,31 @@ fn compare() {
     let device = adapters.open(0).unwrap();
     println!("{}", device.about);
     let images = outside::mnist("compare", 12).unwrap();
-    for (net, scale) in [("vnncomp/mnist_fc/onnx/mnist-net_256x2.onnx", 1.0f32), ("vnncomp/mnist_fc/onnx/mnist-net_256x4.onnx", 1.0)] {
+    for (net, scale) in [
+        ("vnncomp/mnist_fc/onnx/mnist-net_256x2.onnx", 1.0f32),
+        ("vnncomp/mnist_fc/onnx/mnist-net_256x4.onnx", 1.0),
+    ] {
         let path = outside::find("compare", net).unwrap();
         let network = outside::network(&path);
         let words = outside::words(&network);
         let model = certus_engine::model::Model::from_words(&words).unwrap();
         let mut runner = Runner::new(model, false);
-        for (norm, eps) in [(Norm::Linf, 0.01), (Norm::Linf, 0.03), (Norm::L2, 0.2), (Norm::L1, 1.0)] {
+        for (norm, eps) in
+            [(Norm::Linf, 0.01), (Norm::Linf, 0.03), (Norm::L2, 0.2), (Norm::L1, 1.0)]
+        {
             for method in [Method::CrownIbp, Method::FastLin, Method::Crown] {
                 let options = Options::new(method);
                 let crown = Crown::new(&device, &model, norm, options, |shape| {
                     Capacity::new(shape, model.inputs(), device.about.binding, 1 << 29, 64)
-                }).unwrap();
-                let samples: Vec<Sample> = images.iter().map(|(x, _)| {
-                    Sample { region: Region::ball(x, eps * f64::from(scale), norm), class: runner.predict(x).unwrap() }
-                }).collect();
+                })
+                .unwrap();
+                let samples: Vec<Sample> = images
+                    .iter()
+                    .map(|(x, _)| Sample {
+                        region: Region::ball(x, eps * f64::from(scale), norm),
+                        class: runner.predict(x).unwrap(),
+                    })
+                    .collect();
                 let begun = std::time::Instant::now();
                 let found = crown.margins(&samples).unwrap();
                 let gpu = begun.elapsed();
@@ -36,7 +46,14 @@ fn compare() {
                 let mut least = f32::INFINITY;
                 let mut most = f32::NEG_INFINITY;
                 for (sample, found) in samples.iter().zip(&found) {
-                    runner.lower_bounds(&sample.region, &Spec::Margins { class: sample.class }, &options, &mut out).unwrap();
+                    runner
+                        .lower_bounds(
+                            &sample.region,
+                            &Spec::Margins { class: sample.class },
+                            &options,
+                            &mut out,
+                        )
+                        .unwrap();
                     let found = found.as_ref().unwrap();
                     let a = out.iter().copied().fold(f32::INFINITY, f32::min);
                     let b = found.iter().copied().fold(f32::INFINITY, f32::min);
@@ -44,7 +61,10 @@ fn compare() {
                     least = least.min(a - b);
                     most = most.max(a - b);
                 }
-                println!("{net} {norm} {eps} {method:?}: worst {worst:e} cpu-gpu {least:e} .. {most:e}, gpu {gpu:?} cpu {:?}", begun.elapsed());
+                println!(
+                    "{net} {norm} {eps} {method:?}: worst {worst:e} cpu-gpu {least:e} .. {most:e}, gpu {gpu:?} cpu {:?}",
+                    begun.elapsed()
+                );
             }
         }
     }

@@ -79,10 +79,12 @@ fn parse_momentum(text: &str) -> std::result::Result<f32, String> {
 pub fn run(args: &Args) -> Result<Outcome> {
     let epsilon = args.epsilon;
     let attack = args.attack()?;
+    args.run.compute.without_gpu()?;
     let witnesses = Witnesses::new(args.witness.as_deref(), &args.run)?;
     let plan = Plan {
         method: name(args.method),
         stages: Vec::new(),
+        on_device: None,
         local_boundary: false,
         semantics: "real",
         options: options(&attack),
@@ -91,7 +93,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let attack = Attack { clip: setup.question.inner, ..attack };
     let epsilons = [("epsilon", epsilon.to_string())];
     let done =
-        setup.run("attack", Some(epsilon), &epsilons, |question, worker, index, x, label| {
+        setup.run("attack", Some(epsilon), None, &epsilons, |question, worker, index, x, label| {
             let (answer, witness) = attack.answer(question, worker, index, x, label, epsilon);
             witnesses.put(&answer.record, witness);
             answer

@@ -69,6 +69,7 @@ Example: certus bounds pendulum.onnx --box -0.1,-0.5 0.1,0.5";
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Result<Outcome> {
+    args.compute.without_gpu()?;
     if let Some(out) = &args.out.out {
         let inputs = [("MODEL", Some(args.model.as_path())), ("--center", args.center.as_deref())];
         check_output("--out", out, &inputs)?;

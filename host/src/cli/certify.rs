@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let setup = Setup::new(&args.run, plan)?;
     let attack = Attack { clip: setup.question.inner, ..Attack::new(Method::Pgd) };
     let done =
-        setup.run("certify", Some(epsilon), &options, |question, worker, index, x, label| {
+        setup.run("certify", Some(epsilon), None, &options, |question, worker, index, x, label| {
             let mut answer = question.certify(worker, index, x, label, epsilon);
             let mut witness = answer.witness.take();
             if args.attack.attack && witness.is_none() {

@@ -6,6 +6,11 @@ mod certify;
 mod describe;
 #[cfg(feature = "gpu")]
 mod devices;
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(not(feature = "gpu"))]
+#[path = "no_gpu.rs"]
+mod gpu;
 mod inputs;
 mod inspect;
 mod merge;

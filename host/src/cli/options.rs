@@ -75,6 +75,8 @@ pub enum BackendArg {
     Cpu,
     /// The same bits as on every device: plain loops, a row at a time
     Portable,
+    /// The first GPU of certus devices, for CROWN and its kin; what it leaves to the cores
+    Gpu,
 }
 
 /// How results are written.
@@ -213,6 +215,17 @@ impl MethodArgs {
         }
     }
 
+    /// What a GPU can take over of the first stage.
+    fn on_device(&self) -> Option<(&'static str, Options)> {
+        let method = |name, method| Some((name, self.options(method)));
+        match self.method {
+            MethodArg::Auto | MethodArg::Crown => method("crown", Method::Crown),
+            MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
+            MethodArg::FastLin => method("fast-lin", Method::FastLin),
+            _ => None,
+        }
+    }
+
     /// These as a run's plan.
     ///
     /// # Errors
@@ -239,6 +252,7 @@ impl MethodArgs {
         Ok(Plan {
             method: name(self.method),
             stages: self.stages(ask),
+            on_device: self.on_device(),
             local_boundary: self.method == MethodArg::DecisionBoundary,
             semantics: self.semantics_name(),
             options,
@@ -264,6 +278,8 @@ pub struct Plan {
     pub method: String,
     /// The methods that prove, in order.
     pub stages: Vec<SharedStage>,
+    /// What a GPU can take over of the first of them.
+    pub on_device: Option<(&'static str, Options)>,
     /// Whether the decision-boundary certificate is one of them.
     pub local_boundary: bool,
     /// `real` or `deployed`.
@@ -278,12 +294,31 @@ impl ComputeArgs {
         self.backend == BackendArg::Portable
     }
 
+    /// Whether a GPU is asked for.
+    pub fn is_gpu(&self) -> bool {
+        self.backend == BackendArg::Gpu
+    }
+
     /// The backend's name in records.
     pub fn backend_name(&self) -> &'static str {
         match self.backend {
             BackendArg::Cpu => "cpu",
             BackendArg::Portable => "portable",
+            // What a GPU computes is told in its name.
+            BackendArg::Gpu => "cpu",
         }
+    }
+
+    /// Refuses a GPU, for what none computes.
+    ///
+    /// # Errors
+    /// Where one is asked for.
+    pub fn without_gpu(&self) -> Result<()> {
+        if self.is_gpu() {
+            let message = "--backend gpu: expected certus certify or radius";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        Ok(())
     }
 
     /// A pool of as many threads as asked for.

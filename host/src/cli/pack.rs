@@ -56,6 +56,7 @@ enum WeightsArg {
 pub fn run(args: &Args) -> Result<Outcome> {
     check_output("--out", &args.out, &[("MODEL", Some(args.model.as_path()))])?;
     let (network, old) = read_with_words(&args.model)?;
+    args.compute.without_gpu()?;
     let asked = args.regions.read(network.inputs, network.outputs())?;
     if asked.is_none() && (args.compute.threads.is_some() || args.compute.is_portable()) {
         let message = "--threads or --backend: expected also --regions, nothing else is computed";

@@ -73,16 +73,17 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     let setup = Setup::new(&args.run, plan)?;
     let nearest = Nearest::default();
-    let done = setup.run("radius", None, &options, |question, worker, index, x, label| {
-        let mut answer = question.radius(worker, index, x, label, &search).0;
-        if args.exact {
-            let witness = exact(question, worker, x, &mut answer);
-            witnesses.put(&answer.record, witness);
-        } else if args.attack.attack {
-            let witness = nearest.bracket(question, worker, x, &mut answer);
-            witnesses.put(&answer.record, witness);
-        }
-        answer
-    });
+    let done =
+        setup.run("radius", None, Some(&search), &options, |question, worker, index, x, label| {
+            let mut answer = question.radius(worker, index, x, label, &search).0;
+            if args.exact {
+                let witness = exact(question, worker, x, &mut answer);
+                witnesses.put(&answer.record, witness);
+            } else if args.attack.attack {
+                let witness = nearest.bracket(question, worker, x, &mut answer);
+                witnesses.put(&answer.record, witness);
+            }
+            answer
+        });
     witnesses.end(setup.shape(), done)
 }

@@ -16,7 +16,7 @@ use super::options::{
     Ask, ComputeArgs, FormatArg, LARGEST_END, OutArgs, Plan, down, parse_norm, up,
 };
 use super::stream::Stream;
-use super::{Outcome, verbose};
+use super::{Outcome, gpu, verbose};
 use crate::attack::Worker;
 use crate::blob;
 use crate::dataset::Dataset;
@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::geometry::{DecisionBoundary, Norms};
 use crate::plan::{LocalBoundary, SharedStage, Tally};
 use crate::question::{Answer, Question};
+use crate::radius::Search;
 use crate::report::{Heading, Plot, Record, Sink, Verdict, csv, jsonl, stages, table};
 use crate::run::{Batch, Format, Progress, Range, Shard, select};
 
@@ -74,8 +75,8 @@ impl RunArgs {
 pub struct Setup<'a> {
     /// The command line.
     pub args: &'a RunArgs,
-    words: Vec<u32>,
-    set: Dataset,
+    words: Arc<Vec<u32>>,
+    set: Arc<Dataset>,
     /// How it is answered.
     pub plan: Plan,
     /// The question put to each sample; norms of the model's weights come when it is run.
@@ -96,6 +97,7 @@ impl<'a> Setup<'a> {
     /// Bad input, before anything is written.
     pub fn new(args: &'a RunArgs, plan: Plan) -> Result<Self> {
         check_outputs(args)?;
+        gpu::check(args, plan.on_device)?;
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
         for stage in &plan.stages {
@@ -130,13 +132,14 @@ impl<'a> Setup<'a> {
         };
         let (first, instances) = (rows.start, rows.len());
         let indices = select(rows, shard);
+        let (words, set) = (Arc::new(words), Arc::new(set));
         Ok(Self { args, words, set, plan, question, indices, first, instances, shard })
     }
 
     /// Answers every sample on all cores and reports.
     ///
-    /// `what` is the subcommand, `epsilon` its radius if it has one, `options` what else changes a
-    /// result. `answer` answers one.
+    /// `what` is the subcommand, `epsilon` its radius if it has one, `search` how it looks for the
+    /// largest if it does, `options` what else changes a result. `answer` answers one.
     ///
     /// # Errors
     /// What cannot be written; finished samples are in `--out` by then.
@@ -144,6 +147,7 @@ impl<'a> Setup<'a> {
         &self,
         what: &str,
         epsilon: Option<f64>,
+        search: Option<&Search>,
         options: &[(&str, String)],
         answer: impl Fn(&Question, &mut Worker<'_>, usize, &[f32], Option<usize>) -> Answer + Sync,
     ) -> Result<Outcome> {
@@ -180,9 +184,14 @@ impl<'a> Setup<'a> {
         let model = checked(&self.words);
         let simplex = self.question.stages.iter().any(|stage| stage.uses_norms());
         // A device has no norms from before.
+        let stages = match self.on_device(&todo, epsilon, search)? {
+            Some(first) => [&[first], &self.question.stages[1..]].concat(),
+            None => self.question.stages.clone(),
+        };
         let norms = simplex && !args.compute.is_portable() && !todo.is_empty();
         let question = Question {
             norms: norms.then(|| pool.install(|| Norms::new(&model, self.question.norm))),
+            stages,
             ..self.question.clone()
         };
         let one = |worker: &mut Worker<'_>, index: usize| -> Result<()> {
@@ -279,6 +288,20 @@ impl<'a> Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// The first stage on a GPU, where that is asked for and there is one.
+    fn on_device(
+        &self,
+        todo: &[usize],
+        epsilon: Option<f64>,
+        search: Option<&Search>,
+    ) -> Result<Option<SharedStage>> {
+        let Some(method) = gpu::check(self.args, self.plan.on_device)? else { return Ok(None) };
+        let Self { args, words, set, .. } = self;
+        let clip = self.question.clip;
+        let run = gpu::Run { args, method, words, set, todo, clip, epsilon, search };
+        Ok(if todo.is_empty() { None } else { gpu::begin(run) })
+    }
+
     /// What each stage did in this run.
     fn lines(&self, tallies: &[Tally]) -> Vec<stages::Line> {
         let line = |(stage, tally): (&SharedStage, &Tally)| stages::Line {

@@ -8,12 +8,13 @@ use certus_engine::num::add_up;
 use certus_engine::region::{Norm, Region};
 use certus_engine::relax::LowerSlope;
 use certus_shaders::kernel::{self, Kernel};
-use certus_shaders::layout::{BOUNDED, NEURONS, ROW_GRID, SCALARS, Step, WHOLE};
+use certus_shaders::layout::{BOUNDED, JOINED, NEURONS, PAIRED, ROW_GRID, SCALARS, Step, WHOLE};
 use certus_shaders::tile::{MIDDLE, NARROW, Tile, WIDE};
 
 use super::device::{Buffer, Device, Fault, Tape};
 use super::memory::{Capacity, Memory};
 use super::net::{Net, Unfit};
+use super::shape::listed;
 
 /// What is asked of one sample: lower bounds of the margins of `class` over a region.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ struct Count {
     /// Of finished batches.
     macs: u64,
     /// Of the batch at hand: the layer of each product, and what came back: its rows of each sample.
-    layers: Vec<usize>,
+    layers: Vec<(usize, u32)>,
     rows: Vec<Vec<u32>>,
 }
 
@@ -141,7 +142,7 @@ impl<'d> Crown<'d> {
         let outputs = shape.layers[shape.last()].rows;
         tape.read(&self.memory.found, count * outputs);
         tape.read(&self.memory.scalars, count * (SCALARS + shape.layers.len()));
-        tape.read(&self.memory.live, count * shape.layers.len());
+        tape.read(&self.memory.live, 2 * count * shape.layers.len());
         let [found, scalars, live] = self.submit(tape)?;
         self.add_up(&live);
         let (found, scalars) = (&found, &scalars);
@@ -175,10 +176,19 @@ impl<'d> Crown<'d> {
         let mut count = self.counting();
         let products = std::mem::take(&mut count.layers);
         let rows = std::mem::take(&mut count.rows);
-        for (j, rows) in products.into_iter().zip(rows) {
-            for (rows, live) in rows.iter().zip(live.chunks_exact(layers)) {
+        let (live, shared) = live.split_at(live.len() / 2);
+        for ((j, flags), rows) in products.into_iter().zip(rows) {
+            let of = live.chunks_exact(layers).zip(shared.chunks_exact(layers));
+            for (rows, (live, shared)) in rows.iter().zip(of) {
                 let across = j.checked_sub(1).map_or(self.inputs as u64, |j| u64::from(live[j]));
-                count.macs += u64::from(*rows) * u64::from(live[j]) * across;
+                let (all, both) = (u64::from(live[j]), u64::from(shared[j]));
+                let inner = match flags & (PAIRED | JOINED) {
+                    PAIRED => both,
+                    JOINED => 2 * (all - both),
+                    _ => 2 * all,
+                };
+                // Half of the rows, or all.
+                count.macs += u64::from(*rows) * inner * across / 2;
             }
         }
     }
@@ -326,14 +336,18 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::START, &step, &buffers, grid(rows.count))?;
         let (mut a, mut out) = (&m.a, &m.out);
         for j in (0..k).rev() {
-            let bounded = j + 1 < k;
-            self.relax(tape, count, j, &rows, a, NEURONS | if bounded { BOUNDED } else { 0 })?;
-            if bounded {
-                let step = net.shape.rows(&self.options, count, j);
+            let step = net.shape.rows(&self.options, count, j);
+            if j + 1 == k {
+                let of = [&rows.slots, &m.live, &m.lines, &m.scalars, &m.floors, a];
+                self.run(tape, &kernel::JOIN, &step, &of, grid(rows.count / 2))?;
+                self.product(tape, count, j, &rows, (a, out), widths, PAIRED)?;
+                self.product(tape, count, j, &rows, (a, out), widths, JOINED)?;
+            } else {
+                self.relax(tape, count, j, &rows, a, NEURONS | BOUNDED)?;
                 let buffers = [&m.ends, &rows.slots, &rows.rows, &m.floors];
                 self.run(tape, &kernel::COMPACT, &step, &buffers, [count, 1, 1])?;
+                self.product(tape, count, j, &rows, (a, out), widths, 0)?;
             }
-            self.product(tape, count, j, &rows, (a, out), widths)?;
             (a, out) = (out, a);
         }
         self.reach(tape, count, &rows, a, NEURONS)
@@ -344,7 +358,7 @@ impl<'d> Crown<'d> {
         let (net, m) = (&self.net, &self.memory);
         let (last, count) = (net.shape.last(), samples.len());
         let outputs = net.shape.layers[last].rows;
-        let widths: Vec<usize> = net.shape.layers.iter().map(|layer| layer.rows).collect();
+        let widths: Vec<usize> = net.shape.layers.iter().map(|layer| listed(layer.rows)).collect();
         let classes: Vec<u32> =
             samples.iter().map(|s| if s.class < outputs { s.class as u32 } else { 0 }).collect();
         let classes = self.device.upload(bytemuck::cast_slice(&classes));
@@ -356,12 +370,12 @@ impl<'d> Crown<'d> {
             let slots = (from..to).flat_map(|s| (0..outputs).map(move |r| [s as u32, r as u32]));
             let rows = self.rows(of.collect(), Some(slots.collect()));
             let step = net.shape.rows(&self.options, count, last);
-            let buffers = [&rows.slots, &classes, &m.feed, &m.floors, &m.a];
+            let buffers = [&rows.slots, &classes, &m.feed, &m.live, &m.floors, &m.a];
             self.run(tape, &kernel::MARGINS, &step, &buffers, grid(rows.count))?;
             let (mut a, mut out) = (&m.a, &m.out);
             for j in (0..=last).rev() {
                 self.relax(tape, count, j, &rows, a, 0)?;
-                self.product(tape, count, j, &rows, (a, out), &widths)?;
+                self.product(tape, count, j, &rows, (a, out), &widths, 0)?;
                 (a, out) = (out, a);
             }
             self.reach(tape, count, &rows, a, 0)?;
@@ -414,19 +428,22 @@ impl<'d> Crown<'d> {
         rows: &Rows,
         (a, out): (&Buffer, &Buffer),
         widths: &[usize],
+        flags: u32,
     ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let across = j.checked_sub(1).map_or(self.inputs, |below| widths[below]);
         let step = net.shape.interval(&self.options, count, j);
-        let flags = step.flags | if j == 0 { WHOLE } else { 0 };
+        let whole = if j == 0 { WHOLE } else { 0 };
+        let every = if flags == PAIRED { 2 } else { 1 };
+        let flags = step.flags | whole | flags;
         if self.device.is_profiled() {
-            self.counting().layers.push(j);
+            self.counting().layers.push((j, flags));
             tape.read_from(&rows.rows, count, count);
         }
         let (tile, kernel) = self.tile(rows, across);
         let tiles: Vec<[u32; 2]> = (0..)
             .zip(&rows.of)
-            .flat_map(|(s, of)| (0..*of).step_by(tile.rows as usize).map(move |r| [s, r]))
+            .flat_map(|(s, of)| (0..*of / every).step_by(tile.rows as usize).map(move |r| [s, r]))
             .collect();
         if tiles.is_empty() || across == 0 {
             return Ok(());
@@ -470,8 +487,7 @@ impl<'d> Crown<'d> {
         let m = &self.memory;
         let step = self.net.shape.reach(&self.options, count, 0);
         let step = Step { flags: step.flags | flags, norm: self.norm(), ..step };
-        let of =
-            [&rows.slots, &rows.rows, &m.inputs, &m.scalars, &m.floors, a, &m.ends, &m.found];
+        let of = [&rows.slots, &rows.rows, &m.inputs, &m.scalars, &m.floors, a, &m.ends, &m.found];
         self.run(tape, &kernel::REACH, &step, &of, grid(rows.count))
     }
 }
@@ -481,4 +497,3 @@ fn grid(rows: usize) -> [usize; 3] {
     let across = ROW_GRID as usize;
     [rows.min(across), rows.div_ceil(across), 1]
 }
-

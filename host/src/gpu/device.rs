@@ -334,7 +334,8 @@ impl Tape<'_> {
             back.iter().map(|buffer| device.read(buffer)).collect::<Result<_, _>>()?;
         if !timed.is_empty()
             && let (Some(ticks), Some(period)) = (back.pop(), device.ticks)
-            && let Some(profile) = &mut *device.profile.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Some(profile) =
+                &mut *device.profile.lock().unwrap_or_else(PoisonError::into_inner)
         {
             let stamp = |of: &[u32]| u64::from(of[0]) | u64::from(of[1]) << 32;
             for (name, of) in timed.iter().zip(ticks.chunks_exact(4)) {

@@ -23,7 +23,7 @@ fn words(shape: &Shape, inputs: usize) -> [usize; 12] {
         4 * width,
         2 * width,
         SCALARS + layers,
-        layers + neurons,
+        2 * layers + neurons,
         LINES * neurons,
         1 + width,
         shape.layers[shape.last()].rows + 1,
@@ -74,7 +74,7 @@ pub struct Memory {
     pub ends: Buffer,
     /// `[samples][SCALARS + layers]`.
     pub scalars: Buffer,
-    /// `[samples][layers]` counts, then `[samples][neurons]` live neurons.
+    /// `[samples][layers]` counts, the same of shared ones, then `[samples][neurons]` live neurons.
     pub live: Buffer,
     /// `[samples][LINES][neurons]`.
     pub lines: Buffer,

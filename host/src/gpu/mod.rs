@@ -5,10 +5,13 @@
 //! (`soundness.md` 2 and 7).
 //!
 //! * [`adapter`]: the adapters that the system offers, and the choice among them.
-//! * [`device`]: an open device, and a kernel run on it once.
-//! * [`mod@qualify`]: the probes.
+//! * [`device`]: an open device, its memory, and kernels run on it.
+//! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`].
+//! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
+//! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 
 pub mod adapter;
+pub mod ahead;
 pub mod crown;
 pub mod device;
 pub mod memory;
@@ -18,6 +21,7 @@ pub mod qualify;
 pub mod shape;
 
 pub use adapter::{About, Adapters};
+pub use ahead::{Ahead, Asked, Job};
 pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Tape};
 pub use memory::Capacity;

@@ -4,7 +4,7 @@ use certus_engine::bounds::{Options, Semantics};
 use certus_engine::model::{Activation, Layer, Model};
 use certus_engine::num::{Rounding, gamma, underflow};
 use certus_engine::relax::LowerSlope;
-use certus_shaders::layout::{DEPLOYED, Step};
+use certus_shaders::layout::{DEPLOYED, GRAIN, Step};
 use certus_shaders::tile;
 
 /// A layer's sizes.
@@ -14,7 +14,7 @@ pub struct LayerShape {
     pub rows: usize,
     /// Inputs.
     pub cols: usize,
-    /// Where its neurons begin.
+    /// Where its lists begin.
     pub first: usize,
     through: usize,
     leak: f32,
@@ -27,7 +27,7 @@ pub struct LayerShape {
 pub struct Shape {
     /// Its layers.
     pub layers: Vec<LayerShape>,
-    /// Neurons of all layers.
+    /// Entries of a sample's lists in all layers.
     pub neurons: usize,
     /// Neurons of the widest.
     pub width: usize,
@@ -35,6 +35,11 @@ pub struct Shape {
     pub stride: usize,
     /// Whether margins are bounded before the last layer's ReLU.
     pub rectified: bool,
+}
+
+/// Entries of a list of `rows` neurons, its shared and its other ones filled up.
+pub const fn listed(rows: usize) -> usize {
+    rows.next_multiple_of(GRAIN) + GRAIN
 }
 
 /// Most roundings of a term of the row sums over `n` entries: the product, a thread's sum, the tree.
@@ -69,11 +74,11 @@ impl Shape {
             let leak = if rectified && k == last { 1.0 } else { layer.activation.leak()? };
             let Layer { rows, cols, through, weight_error, bias_error, .. } = layer;
             layers.push(LayerShape { rows, cols, first, through, leak, weight_error, bias_error });
-            first += rows;
+            first += listed(rows);
         }
         let width = model.width();
-        let longest = width.max(model.inputs());
-        Some(Self { layers, neurons: first, width, stride: longest.div_ceil(4), rectified })
+        let stride = listed(width).max(model.inputs().next_multiple_of(GRAIN)) / 4;
+        Some(Self { layers, neurons: first, width, stride, rectified })
     }
 
     /// The last layer.
@@ -112,7 +117,7 @@ impl Shape {
             flags: if deployed { DEPLOYED } else { 0 },
             outputs: self.layers[self.last()].rows as u32,
             leak,
-            share: gamma(2 * tile::product_depth(rows)),
+            share: gamma(2 * tile::product_depth(listed(rows))),
             weight_error,
             bias_error,
             relative: gamma(cols as u32 + 2),
@@ -133,7 +138,8 @@ impl Shape {
     pub fn rows(&self, options: &Options, samples: usize, k: usize) -> Step {
         let step = self.step(options, samples, k);
         let rows = self.layers[k].rows;
-        with(step, rounding(row_depth(rows), rows))
+        let listed = listed(rows);
+        with(step, rounding(row_depth(listed), listed))
     }
 
     /// With those of rows over the inputs of layer `k`.

@@ -59,6 +59,11 @@ pub trait Stage: Debug + Send + Sync {
     /// The engine's, where it refuses the ball; a later stage may not.
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done;
 
+    /// What computed its answer about row `index`, where that is not what computes for the question.
+    fn backend(&self, _index: usize) -> Option<&str> {
+        None
+    }
+
     /// The largest radius that it certifies, for methods that find it without a ball being asked
     /// about; with what else it learns about the sample in `answer`. The ball's radius means nothing.
     fn radius(

@@ -35,6 +35,9 @@ const DEPLOYED = 1u;
 const WHOLE = 2u;
 const NEURONS = 4u;
 const BOUNDED = 8u;
+// Of a product: one row of each pair, times the shared neurons; both, times the others, added to that.
+const PAIRED = 16u;
+const JOINED = 32u;
 
 @group(0) @binding(0) var<uniform> p: Step;
 
@@ -43,6 +46,20 @@ const BOUNDED = 8u;
 const SCALARS = 4u;
 // Arrays of `lines`: both slopes, both gains, budgets, radii.
 const LINES = 6u;
+
+// In `live`: entries of a sample's list in layer `k`; those of them that are shared, which come first;
+// where the lists of a sample begin. Both are filled up to whole multiples of 16 with lines of 0.
+fn live_count(sample: u32, k: u32) -> u32 {
+    return sample * p.layers + k;
+}
+
+fn shared_count(sample: u32, k: u32) -> u32 {
+    return (p.samples + sample) * p.layers + k;
+}
+
+fn live_list(sample: u32) -> u32 {
+    return 2u * p.samples * p.layers + sample * p.neurons;
+}
 
 fn scalar(sample: u32, i: u32) -> u32 {
     return sample * (SCALARS + p.layers) + i;

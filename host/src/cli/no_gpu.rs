@@ -1,0 +1,44 @@
+//! `--backend gpu` where the feature `gpu` is off.
+
+use std::sync::Arc;
+
+use certus_engine::bounds::Options;
+
+use super::samples::RunArgs;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::plan::SharedStage;
+use crate::radius::Search;
+
+/// None is known.
+///
+/// # Errors
+/// Where a GPU is asked for.
+pub fn check(
+    args: &RunArgs,
+    _: Option<(&'static str, Options)>,
+) -> Result<Option<(&'static str, Options)>> {
+    if args.compute.is_gpu() {
+        let message = "--backend gpu: this certus is built without its feature gpu";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    Ok(None)
+}
+
+/// What a run asks of a GPU.
+#[allow(dead_code, reason = "the other module of this name reads it")]
+pub struct Run<'a> {
+    pub args: &'a RunArgs,
+    pub method: (&'static str, Options),
+    pub words: &'a Arc<Vec<u32>>,
+    pub set: &'a Arc<Dataset>,
+    pub todo: &'a [usize],
+    pub clip: Option<(f32, f32)>,
+    pub epsilon: Option<f64>,
+    pub search: Option<&'a Search>,
+}
+
+/// None.
+pub fn begin(_: Run<'_>) -> Option<SharedStage> {
+    None
+}

@@ -1,0 +1,331 @@
+//! A GPU that answers chunks of samples ahead of the threads that ask: a stage of a plan.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use certus_engine::bounds::Options;
+use certus_engine::certificate::{Verdict, verdict};
+use certus_engine::model::Model;
+use certus_engine::region::{Norm, Region};
+use rayon::prelude::*;
+
+use super::crown::{Crown, Margins, Sample};
+use super::device::{Device, Fault};
+use super::memory::Capacity;
+use super::net::Unfit;
+use crate::attack::Worker;
+use crate::cpu::Runner;
+use crate::dataset::Dataset;
+use crate::plan::{Ball, Done, Known, Propagation, Stage};
+use crate::question::Answer;
+use crate::radius::{Search, Steps};
+
+/// Most samples that are answered together: enough to keep a device busy, few enough to begin soon.
+const CHUNK: usize = 1024;
+
+/// The same on a software driver.
+const SMALL_CHUNK: usize = 16;
+
+/// What is asked of every sample.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// One radius.
+    Ball(f64),
+    /// The largest radius.
+    Radius(Search),
+}
+
+/// What the device is to do.
+pub struct Job {
+    /// The device.
+    pub device: Device,
+    /// The model's blob.
+    pub words: Arc<Vec<u32>>,
+    /// The samples.
+    pub set: Arc<Dataset>,
+    /// Which of them, in the order in which they are asked for.
+    pub todo: Vec<usize>,
+    /// The method's name and options.
+    pub method: (&'static str, Options),
+    /// The balls' norm.
+    pub norm: Norm,
+    /// The box that cuts them.
+    pub clip: Option<(f32, f32)>,
+    /// What is asked.
+    pub asked: Asked,
+    /// Called with what the user should know: why the device stops.
+    pub notice: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// A device at work on chunks of samples, in a thread of its own.
+#[derive(Debug)]
+pub struct Ahead {
+    shared: Arc<Shared>,
+    asked: Asked,
+    cpu: Propagation,
+    backend: String,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By index; without an answer where the device has none.
+    answers: HashMap<usize, Option<Answered>>,
+    /// No more will come.
+    ended: bool,
+    /// Nobody waits any more.
+    stopped: bool,
+}
+
+/// The device's answer about a sample.
+#[derive(Clone, Debug)]
+enum Answered {
+    Margins(Vec<f32>),
+    Radius(f64),
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ahead {
+    /// Sets the device to work.
+    pub fn begin(job: Job) -> Self {
+        let (name, options) = job.method;
+        let shared = Arc::new(Shared::default());
+        let (asked, backend) = (job.asked, format!("gpu {}", job.device.about.name));
+        let cpu = Propagation { name, options };
+        let mine = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            // However it ends, those who wait are told.
+            let _end = End(&mine);
+            if let Err(Stop(why)) = job.run(&mine) {
+                (job.notice)(&format!("GPU: {why}; the CPU does the rest"));
+            }
+        });
+        Self { shared, asked, cpu, backend, thread: Some(thread) }
+    }
+
+    /// Waits for the device's answer about a sample.
+    fn answer(&self, index: usize) -> Option<Answered> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(answer) = state.answers.get(&index) {
+                return answer.clone();
+            }
+            if state.ended {
+                return None;
+            }
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if any, has been told where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Stage for Ahead {
+    fn name(&self) -> &'static str {
+        self.cpu.name
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        if let Asked::Ball(epsilon) = self.asked
+            && epsilon == ball.epsilon
+            && let Some(Answered::Margins(margins)) = self.answer(ball.index)
+        {
+            known.raise(&margins);
+            return Ok(Default::default());
+        }
+        self.cpu.settle(worker, ball, known)
+    }
+
+    fn backend(&self, index: usize) -> Option<&str> {
+        let state = self.shared.lock();
+        let answered = state.answers.get(&index).is_some_and(Option::is_some);
+        answered.then_some(&*self.backend)
+    }
+
+    fn radius(&self, _: &mut Worker<'_>, ball: &Ball<'_>, _: &mut Answer) -> Option<f64> {
+        match self.answer(ball.index) {
+            Some(Answered::Radius(radius)) => Some(radius),
+            _ => None,
+        }
+    }
+}
+
+/// Why the device stops.
+struct Stop(String);
+
+impl From<Unfit> for Stop {
+    fn from(unfit: Unfit) -> Self {
+        Stop(unfit.to_string())
+    }
+}
+
+/// A sample of a chunk.
+struct Asking<'a> {
+    index: usize,
+    x: &'a [f32],
+    class: usize,
+}
+
+impl Job {
+    fn run(&self, shared: &Shared) -> Result<(), Stop> {
+        let Ok(model) = Model::from_words(&self.words) else {
+            return Err(Stop("the model is no blob".to_owned()));
+        };
+        let software = self.device.about.kind == "software";
+        let most = if software { SMALL_CHUNK } else { CHUNK };
+        let mut samples = self.todo.len().min(most);
+        let mut crown = self.crown(&model, samples)?;
+        for chunk in self.todo.chunks(most) {
+            if shared.lock().stopped {
+                return Ok(());
+            }
+            let asked = self.asking(model, chunk);
+            let answers = loop {
+                match self.answers(&crown, &asked) {
+                    Ok(answers) => break answers,
+                    // Out of memory, most of the time.
+                    Err(fault) if samples > 1 => {
+                        samples = samples.div_ceil(8);
+                        (self.notice)(&format!("GPU: {fault}; trying {samples} samples at a time"));
+                        drop(crown);
+                        crown = self.crown(&model, samples)?;
+                    }
+                    Err(fault) => return Err(Stop(fault.to_string())),
+                }
+            };
+            let mut state = shared.lock();
+            state.answers.extend(chunk.iter().map(|index| (*index, None)));
+            let told = asked.iter().map(|asking| asking.index);
+            state.answers.extend(told.zip(answers));
+            shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    fn crown<'d>(&'d self, model: &Model<'_>, samples: usize) -> Result<Crown<'d>, Unfit> {
+        let about = &self.device.about;
+        // Of other memory a driver does not tell how much there is.
+        let total = match about.kind {
+            "discrete" => 8 << 30,
+            "software" => 1 << 29,
+            _ => 2 << 30,
+        };
+        Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
+            Capacity::new(shape, model.inputs(), about.binding, total, samples)
+        })
+    }
+
+    /// The samples that are classified as their labels say.
+    fn asking(&self, model: Model<'_>, chunk: &[usize]) -> Vec<Asking<'_>> {
+        let ask = |runner: &mut Runner<'_>, index: &usize| {
+            let x = self.set.row(*index);
+            let class = runner.predict(x)?;
+            let right = self.set.label(*index).is_none_or(|label| label == class);
+            right.then_some(Asking { index: *index, x, class })
+        };
+        let few = chunk.len().div_ceil(rayon::current_num_threads());
+        chunk
+            .par_chunks(few.max(1))
+            .flat_map_iter(|part| {
+                let mut runner = Runner::new(model, false);
+                part.iter().filter_map(|i| ask(&mut runner, i)).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn answers(
+        &self,
+        crown: &Crown<'_>,
+        asked: &[Asking<'_>],
+    ) -> Result<Vec<Option<Answered>>, Fault> {
+        match self.asked {
+            Asked::Ball(epsilon) => {
+                let of: Vec<_> = asked.iter().map(|asking| (asking, epsilon)).collect();
+                let margins = self.margins(crown, &of)?;
+                Ok(margins.into_iter().map(|m| m.ok().map(Answered::Margins)).collect())
+            }
+            Asked::Radius(search) => self.radii(crown, asked, &search),
+        }
+    }
+
+    /// All searches in step: each round asks about one radius of each sample that is not done.
+    fn radii(
+        &self,
+        crown: &Crown<'_>,
+        asked: &[Asking<'_>],
+        search: &Search,
+    ) -> Result<Vec<Option<Answered>>, Fault> {
+        let mut searches: Vec<Option<Steps>> = asked.iter().map(|_| Some(search.begin())).collect();
+        loop {
+            let open = |search: &Option<Steps>| search.as_ref().and_then(Steps::next);
+            let trying: Vec<(usize, f64)> = searches
+                .iter()
+                .enumerate()
+                .filter_map(|(i, search)| Some((i, open(search)?)))
+                .collect();
+            if trying.is_empty() {
+                break;
+            }
+            let of: Vec<_> = trying.iter().map(|(i, epsilon)| (&asked[*i], *epsilon)).collect();
+            for ((i, _), margins) in trying.iter().zip(self.margins(crown, &of)?) {
+                match (margins, &mut searches[*i]) {
+                    (Ok(margins), Some(search)) => {
+                        search.answer(verdict(&margins) == Verdict::Certified);
+                    }
+                    // Refused at a radius: the CPU may know what to do there.
+                    (_, slot) => *slot = None,
+                }
+            }
+        }
+        let found = |search: Option<Steps>| Some(Answered::Radius(search?.found().radius));
+        Ok(searches.into_iter().map(found).collect())
+    }
+
+    fn margins(&self, crown: &Crown<'_>, of: &[(&Asking<'_>, f64)]) -> Result<Vec<Margins>, Fault> {
+        let ends = self.clip.map(|(lo, hi)| {
+            let n = of.first().map_or(0, |(asking, _)| asking.x.len());
+            (vec![lo; n], vec![hi; n])
+        });
+        let samples: Vec<Sample<'_>> = of
+            .iter()
+            .map(|(asking, epsilon)| {
+                let (x, norm) = (asking.x, self.norm);
+                let region = match &ends {
+                    Some((lo, hi)) => Region::ball_in_box(x, *epsilon, norm, lo, hi),
+                    None => Region::ball(x, *epsilon, norm),
+                };
+                Sample { region, class: asking.class }
+            })
+            .collect();
+        crown.margins(&samples)
+    }
+}
