@@ -32,7 +32,9 @@ pub const PROBE_OPS: Kernel = kernel!("probe_ops", 64);
 pub const PROBE_SUMS: Kernel = kernel!("probe_sums", 64);
 
 /// Ends and masses of a layer's neurons; 32 neurons and 32 samples a workgroup.
-pub const INTERVAL: Kernel = kernel!("interval", 64, "round", "step");
+pub const INTERVAL: Kernel = kernel!("interval", 64, "round", "step", "neuron");
+/// The same; a neuron and a sample a workgroup.
+pub const INTERVAL_FEW: Kernel = kernel!("interval_few", 64, "round", "step", "neuron");
 /// The neurons to walk back; a sample a workgroup.
 pub const SELECT: Kernel = kernel!("select", 256, "round", "step", "scan");
 /// Which row each slot holds.
@@ -55,8 +57,19 @@ pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky"
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![
-        PROBE_OPS, PROBE_SUMS, INTERVAL, SELECT, SLOTS, START, MARGINS, RELAX, JOIN, COMPACT,
-        REACH, LINES,
+        PROBE_OPS,
+        PROBE_SUMS,
+        INTERVAL,
+        INTERVAL_FEW,
+        SELECT,
+        SLOTS,
+        START,
+        MARGINS,
+        RELAX,
+        JOIN,
+        COMPACT,
+        REACH,
+        LINES,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

@@ -69,6 +69,9 @@ struct Rows {
     of: Vec<u32>,
 }
 
+/// Samples from which on the interval step takes them together.
+const FEW: usize = 16;
+
 /// Workgroups of a product from which on wide tiles keep a device busy.
 const MANY: usize = 512;
 
@@ -275,7 +278,11 @@ impl<'d> Crown<'d> {
         let step = Step { norm, ..net.shape.interval(&self.options, count, k) };
         let feed = if k == 0 { &m.inputs } else { &m.feed };
         let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, &m.known, &m.ends];
-        let groups = [net.shape.layers[k].rows.div_ceil(32), count.div_ceil(32), 1];
+        let rows = net.shape.layers[k].rows;
+        if count < FEW && rows < 65536 {
+            return self.run(tape, &kernel::INTERVAL_FEW, &step, &buffers, [rows, count, 1]);
+        }
+        let groups = [rows.div_ceil(32), count.div_ceil(32), 1];
         self.run(tape, &kernel::INTERVAL, &step, &buffers, groups)
     }
 

@@ -47,9 +47,12 @@ const fn row_depth(n: usize) -> u32 {
     1 + n.div_ceil(64) as u32 + 6
 }
 
-/// The same of the interval step's sums: the product, a block of 64, the blocks.
+/// The same of the interval step's sums by either kernel: of one the product, a block of 64, the
+/// blocks; of the other as above.
 const fn interval_depth(n: usize) -> u32 {
-    (1 + if n < 64 { n } else { 64 } + n.div_ceil(64)) as u32
+    let blocks = (1 + if n < 64 { n } else { 64 } + n.div_ceil(64)) as u32;
+    let tree = row_depth(n);
+    if blocks > tree { blocks } else { tree }
 }
 
 /// The same of a layer's sum of magnitudes, by 256 threads.
