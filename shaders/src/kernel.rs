@@ -34,7 +34,7 @@ pub const PROBE_SUMS: Kernel = kernel!("probe_sums", 64);
 /// Ends and masses of a layer's neurons; 32 neurons and 32 samples a workgroup.
 pub const INTERVAL: Kernel = kernel!("interval", 64, "round", "step", "neuron");
 /// The same; a neuron and a sample a workgroup.
-pub const INTERVAL_FEW: Kernel = kernel!("interval_few", 64, "round", "step", "neuron");
+pub const INTERVAL_FEW: Kernel = kernel!("interval_few", 256, "round", "step", "neuron");
 /// The neurons to walk back; a sample a workgroup.
 pub const SELECT: Kernel = kernel!("select", 256, "round", "step", "scan");
 /// Which row each slot holds.

@@ -66,7 +66,7 @@ pub struct Step {
     pub factor: f32,
     /// What underflow takes.
     pub under: f32,
-    /// Relative error of the product through the layer.
+    /// Relative error of the product through the layer, or of the interval step's centres.
     pub share: f32,
     /// The layer's weight error, relative to a mass.
     pub weight_error: f32,

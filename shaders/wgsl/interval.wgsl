@@ -1,8 +1,7 @@
 // The interval step of a layer for many samples: 32 neurons and 32 samples a workgroup, 4 by 4 a thread;
-// sums in fenced blocks of 64 terms.
+// sums in fenced blocks.
 
 const DEPTH = 16u;
-const FOLD = 4u;
 
 var<workgroup> weights: array<array<vec4<f32>, 8>, 16>;
 var<workgroup> middles: array<array<vec4<f32>, 8>, 16>;
@@ -23,14 +22,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let neuron = 32u * group.x + 4u * (t % 8u);
     let sample = 32u * group.y + 4u * (t / 8u);
     let zero = bitcast<u32>(bias[2u * p.rows]);
-    // Centre, radius, size of 4 neurons in a column for each sample: whole, and of a block.
+    // Centre, radius, size of 4 neurons in a column for each sample: whole, and of blocks. What the
+    // centre is off is nearly all that a bound loses to rounding: its blocks are of 4, 16, 64 and 256.
     var centre = mat4x4<f32>();
     var radius = mat4x4<f32>();
     var size = mat4x4<f32>();
     var centres = mat4x4<f32>();
+    var of_64 = mat4x4<f32>();
     var reach = mat4x4<f32>();
     var sizes = mat4x4<f32>();
-    var blocks = 0u;
+    var tiles = 0u;
     for (var k = 0u; k < p.cols; k += DEPTH) {
         workgroupBarrier();
         for (var i = t; i < 512u; i += 64u) {
@@ -45,22 +46,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             radii[i % DEPTH][n / 4u][n % 4u] = feed[p.samples * p.cols + place];
         }
         workgroupBarrier();
-        for (var i = 0u; i < DEPTH; i++) {
-            let wi = weights[i][t % 8u];
-            let m = middles[i][t / 8u];
-            centres += outer(wi, m);
-            reach += outer(abs(wi), radii[i][t / 8u]);
-            sizes += outer(abs(wi), abs(m));
+        var of_16 = mat4x4<f32>();
+        for (var i = 0u; i < DEPTH; i += 4u) {
+            var of_4 = mat4x4<f32>();
+            for (var j = i; j < i + 4u; j++) {
+                let wi = weights[j][t % 8u];
+                let m = middles[j][t / 8u];
+                of_4 += outer(wi, m);
+                reach += outer(abs(wi), radii[j][t / 8u]);
+                sizes += outer(abs(wi), abs(m));
+            }
+            of_16 += fences(of_4, zero);
         }
-        blocks++;
-        if blocks == FOLD || k + DEPTH >= p.cols {
-            blocks = 0u;
-            centre += fences(centres, zero);
+        of_64 += fences(of_16, zero);
+        tiles++;
+        let last = k + DEPTH >= p.cols;
+        if tiles % 4u == 0u || last {
+            centres += fences(of_64, zero);
             radius += fences(reach, zero);
             size += fences(sizes, zero);
-            centres = mat4x4<f32>();
+            of_64 = mat4x4<f32>();
             reach = mat4x4<f32>();
             sizes = mat4x4<f32>();
+        }
+        if tiles % 16u == 0u || last {
+            centre += fences(centres, zero);
+            centres = mat4x4<f32>();
         }
     }
     for (var i = 0u; i < 4u; i++) {

@@ -275,11 +275,12 @@ impl<'d> Crown<'d> {
     fn interval(&self, tape: &mut Tape<'_>, count: usize, k: usize) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let norm = if k == 0 { self.norm() } else { 0 };
-        let step = Step { norm, ..net.shape.interval(&self.options, count, k) };
+        let rows = net.shape.layers[k].rows;
+        let few = count < FEW && rows < 65536;
+        let step = Step { norm, ..net.shape.interval(&self.options, count, k, few) };
         let feed = if k == 0 { &m.inputs } else { &m.feed };
         let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, &m.known, &m.ends];
-        let rows = net.shape.layers[k].rows;
-        if count < FEW && rows < 65536 {
+        if few {
             return self.run(tape, &kernel::INTERVAL_FEW, &step, &buffers, [rows, count, 1]);
         }
         let groups = [rows.div_ceil(32), count.div_ceil(32), 1];
@@ -297,7 +298,7 @@ impl<'d> Crown<'d> {
     fn neurons(&self, mut tape: Tape<'d>, count: usize, k: usize) -> Result<Tape<'d>, Fault> {
         let (net, m) = (&self.net, &self.memory);
         let shape = &net.shape;
-        let step = shape.interval(&self.options, count, k);
+        let step = shape.plain(&self.options, count, k);
         self.run(&mut tape, &kernel::SELECT, &step, &[&m.ends, &m.chosen], [count, 1, 1])?;
         tape.read(&m.chosen, count);
         tape.read(&m.live, count * shape.layers.len());
@@ -336,7 +337,7 @@ impl<'d> Crown<'d> {
     ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let rows = self.rows(of, None);
-        let step = net.shape.interval(&self.options, count, k);
+        let step = net.shape.plain(&self.options, count, k);
         let buffers = [&m.chosen, &rows.slots, &rows.rows];
         self.run(tape, &kernel::SLOTS, &step, &buffers, [rows.count.div_ceil(64), 1, 1])?;
         let buffers = [&rows.slots, &m.live, &net.weights[k], &m.known, &m.floors, &m.a];
@@ -439,7 +440,7 @@ impl<'d> Crown<'d> {
     ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let across = j.checked_sub(1).map_or(self.inputs, |below| widths[below]);
-        let step = net.shape.interval(&self.options, count, j);
+        let step = net.shape.plain(&self.options, count, j);
         let whole = if j == 0 { WHOLE } else { 0 };
         let every = if flags == PAIRED { 2 } else { 1 };
         let flags = step.flags | whole | flags;

@@ -47,12 +47,19 @@ const fn row_depth(n: usize) -> u32 {
     1 + n.div_ceil(64) as u32 + 6
 }
 
-/// The same of the interval step's sums by either kernel: of one the product, a block of 64, the
-/// blocks; of the other as above.
+/// The same of the interval step's sums, for many samples: the product, a block of 64, the blocks.
 const fn interval_depth(n: usize) -> u32 {
-    let blocks = (1 + if n < 64 { n } else { 64 } + n.div_ceil(64)) as u32;
-    let tree = row_depth(n);
-    if blocks > tree { blocks } else { tree }
+    (1 + if n < 64 { n } else { 64 } + n.div_ceil(64)) as u32
+}
+
+/// Of its centres: the product, blocks of 4, 16, 64 and 256 of four each, the last of them.
+const fn centre_depth(n: usize) -> u32 {
+    1 + 4 * 4 + n.div_ceil(256) as u32
+}
+
+/// Of all of its sums, for few samples: the product, a thread's sum, the tree of 256.
+const fn few_depth(n: usize) -> u32 {
+    1 + n.div_ceil(256) as u32 + 8
 }
 
 /// The same of a layer's sum of magnitudes, by 256 threads.
@@ -94,7 +101,7 @@ impl Shape {
         self.layers[k].leak != 1.0
     }
 
-    /// What the stages of layer `k` have in common; without the constants of sums.
+    /// What all stages of layer `k` have in common; without the constants of sums.
     fn step(&self, options: &Options, samples: usize, k: usize) -> Step {
         let LayerShape { rows, cols, first, through, leak, weight_error, bias_error } =
             self.layers[k];
@@ -129,12 +136,21 @@ impl Shape {
         }
     }
 
-    /// With the constants of the interval step of layer `k`; of `start` and the product, too, which
-    /// take none.
-    pub fn interval(&self, options: &Options, samples: usize, k: usize) -> Step {
+    /// With the constants of the interval step of layer `k`, for `few` samples or many.
+    pub fn interval(&self, options: &Options, samples: usize, k: usize, few: bool) -> Step {
         let step = self.step(options, samples, k);
         let cols = self.layers[k].cols;
-        with(step, rounding(interval_depth(cols), cols))
+        let (sums, centres) = match few {
+            true => (few_depth(cols), few_depth(cols)),
+            false => (interval_depth(cols), centre_depth(cols)),
+        };
+        let step = Step { share: gamma(2 * centres), ..step };
+        with(step, rounding(sums, cols))
+    }
+
+    /// Without constants, for stages that take none.
+    pub fn plain(&self, options: &Options, samples: usize, k: usize) -> Step {
+        self.step(options, samples, k)
     }
 
     /// With those of rows over the neurons of layer `k`.

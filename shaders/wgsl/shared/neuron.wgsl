@@ -22,7 +22,7 @@ fn write(sample: u32, neuron: u32, sums: vec3<f32>) {
     let flushed = mul_up(2.0 * ETA, add_up(scalars[scalar(sample, 0u)], 1.0));
     let mass = add_up(add_up(radius, size), add_up(abs(b), flushed));
     let centre = bitcast<f32>(bitcast<u32>(sums.x + b) ^ bitcast<u32>(bias[2u * p.rows]));
-    let rounding = add_up(mul_up(p.gamma, size), p.under);
+    let rounding = add_up(mul_up(p.share, size), p.under);
     let error = add_up(add_up(rounding, mul_up(U, mul_up(1.000001, abs(centre)))), flushed);
     var reach = radius;
     if p.norm != 0u {
