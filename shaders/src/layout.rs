@@ -1,4 +1,8 @@
 //! Parameters of kernels, as WGSL lays them out.
+//!
+//! A device may take subnormal numbers as 0. What that loses is charged for weights, biases and
+//! coefficients; parameters, scalars, and middles and radii of inputs meet numbers of any size, so
+//! that the host writes none that is subnormal (the kernels do not, either).
 
 use bytemuck::{Pod, Zeroable};
 

@@ -116,60 +116,68 @@ impl Tile {
         text
     }
 
-    /// Quads of `left` that a thread loads at a time, and rows of threads of `right`.
-    fn loads(&self) -> (u32, u32) {
-        let quads = self.rows * self.depth / 4;
-        (quads.div_ceil(self.threads()), self.depth * self.cols / self.threads())
+    /// Four by four entries of `left` that are loaded at a time, each by a thread.
+    fn blocks(&self) -> u32 {
+        self.rows / 4 * (self.depth / 4)
     }
 
     fn point_left(&self) -> String {
         let mut text = String::new();
-        for i in 0..self.loads().0 {
-            let q = i * self.threads();
-            let per = self.depth / 4;
-            let _ = writeln!(text, "let quad{i} = (t + {q}u) % {per}u;");
-            let _ = writeln!(text, "let row{i} = (t + {q}u) / {per}u;");
+        let per = self.depth / 4;
+        let _ = writeln!(text, "let quad = t % {per}u;");
+        let _ = writeln!(text, "let four = t / {per}u;");
+        for i in 0..4 {
             let _ = writeln!(
                 text,
-                "let source{i} = rows[sources + slot + every * min(row{i}, count - 1u - tile.y)] * p.stride;"
+                "let source{i} = rows[sources + slot + every * min(4u * four + {i}u, count - 1u - tile.y)] \
+                 * p.stride;"
             );
         }
         text
+    }
+
+    /// Quads of `right` that a thread loads at a time, and the rows of threads between them.
+    fn right(&self) -> impl Iterator<Item = (u32, u32)> {
+        let quads = self.cols / 4;
+        let rows = self.threads() / quads;
+        (0..self.depth / rows).map(move |i| (i, i * rows))
     }
 
     fn load(&self) -> String {
         let mut text = String::new();
-        let (left, right) = self.loads();
-        for i in 0..left {
-            let _ = writeln!(text, "let a{i} = a[source{i} + k / 4u + quad{i}];");
+        for i in 0..4 {
+            let _ = writeln!(text, "var a{i} = vec4<f32>();");
         }
-        for i in 0..right {
-            let step = i * self.threads() / self.cols;
+        let _ = writeln!(text, "if t < {}u {{", self.blocks());
+        for i in 0..4 {
+            let _ = writeln!(text, "    a{i} = a[source{i} + k / 4u + quad];");
+        }
+        text += "}\n";
+        for (i, step) in self.right() {
             let _ = writeln!(
                 text,
-                "let w{i} = w[live[lists + p.first + k + t / COLS + {step}u] * p.cols + at];"
+                "let of{i} = live[lists + p.first + k + t / QUADS_ACROSS + {step}u] * p.cols + at;\n\
+                 let w{i} = vec4<f32>(w[of{i}.x], w[of{i}.y], w[of{i}.z], w[of{i}.w]);"
             );
         }
         text
     }
 
+    /// Whole vectors: threads that write parts of one would race.
     fn keep(&self) -> String {
         let mut text = String::new();
-        let (left, right) = self.loads();
-        for i in 0..left {
-            for (c, name) in ["x", "y", "z", "w"].into_iter().enumerate() {
-                let _ = writeln!(
-                    text,
-                    "left[now][4u * quad{i} + {c}u][row{i} / 4u][row{i} % 4u] = a{i}.{name};"
-                );
-            }
-        }
-        for i in 0..right {
-            let step = i * self.threads() / self.cols;
+        let _ = writeln!(text, "if t < {}u {{", self.blocks());
+        for (c, name) in ["x", "y", "z", "w"].into_iter().enumerate() {
             let _ = writeln!(
                 text,
-                "right[now][t / COLS + {step}u][(t % COLS) / 4u][(t % COLS) % 4u] = w{i};"
+                "    left[now][4u * quad + {c}u][four] = \
+                 vec4<f32>(a0.{name}, a1.{name}, a2.{name}, a3.{name});"
             );
+        }
+        text += "}\n";
+        for (i, step) in self.right() {
+            let _ =
+                writeln!(text, "right[now][t / QUADS_ACROSS + {step}u][t % QUADS_ACROSS] = w{i};");
         }
         text
     }

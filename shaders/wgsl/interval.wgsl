@@ -34,16 +34,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var tiles = 0u;
     for (var k = 0u; k < p.cols; k += DEPTH) {
         workgroupBarrier();
-        for (var i = t; i < 512u; i += 64u) {
+        // Whole vectors: threads that write parts of one would race.
+        for (var i = t; i < 8u * DEPTH; i += 64u) {
             let at = k + i % DEPTH;
-            let n = i / DEPTH;
-            let inside = at < p.cols;
-            let row = min(32u * group.x + n, p.rows - 1u);
-            let place = (min(32u * group.y + n, p.samples - 1u)) * p.cols + min(at, p.cols - 1u);
-            weights[i % DEPTH][n / 4u][n % 4u] =
-                select(0.0, w[row * p.cols + min(at, p.cols - 1u)], inside);
-            middles[i % DEPTH][n / 4u][n % 4u] = feed[place];
-            radii[i % DEPTH][n / 4u][n % 4u] = feed[p.samples * p.cols + place];
+            let column = min(at, p.cols - 1u);
+            let four = 4u * (i / DEPTH) + vec4<u32>(0u, 1u, 2u, 3u);
+            let row = min(32u * group.x + four, vec4<u32>(p.rows - 1u)) * p.cols + column;
+            let place = min(32u * group.y + four, vec4<u32>(p.samples - 1u)) * p.cols + column;
+            let radius = p.samples * p.cols + place;
+            weights[i % DEPTH][i / DEPTH] =
+                select(vec4<f32>(), vec4<f32>(w[row.x], w[row.y], w[row.z], w[row.w]), at < p.cols);
+            middles[i % DEPTH][i / DEPTH] =
+                vec4<f32>(feed[place.x], feed[place.y], feed[place.z], feed[place.w]);
+            radii[i % DEPTH][i / DEPTH] =
+                vec4<f32>(feed[radius.x], feed[radius.y], feed[radius.z], feed[radius.w]);
         }
         workgroupBarrier();
         var of_16 = mat4x4<f32>();
@@ -74,6 +78,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             centres = mat4x4<f32>();
         }
     }
+    // What is added from here on is rounded once.
+    centre = fences(centre, zero);
+    radius = fences(radius, zero);
+    size = fences(size, zero);
     for (var i = 0u; i < 4u; i++) {
         for (var n = 0u; n < 4u; n++) {
             write(sample + i, neuron + n, vec3<f32>(centre[i][n], radius[i][n], size[i][n]));

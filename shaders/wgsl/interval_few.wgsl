@@ -22,6 +22,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums[t] += sums[t + step];
         }
     }
+    // Behind a barrier: no part of a sum is added to anything else.
+    workgroupBarrier();
     if t == 0u {
         write(group.y, group.x, sums[0]);
     }

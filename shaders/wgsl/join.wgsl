@@ -66,6 +66,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums[t][1] += sums[t + step][1];
         }
     }
+    // Behind a barrier: no part of a sum is added to anything else.
+    workgroupBarrier();
     if t == 0u {
         settle(slot, sample, sums[0][0]);
         settle(slot + 1u, sample, sums[0][1]);

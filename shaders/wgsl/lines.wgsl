@@ -55,6 +55,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let bottom = select(below, 0.0, lo < 0.0 && leak == 0.0);
                 let top = select(above, 0.0, hi < 0.0 && leak == 0.0);
                 mid = 0.5 * bottom + 0.5 * top;
+                // Where it is flushed the next layer's weights meet what is lost.
+                mid = select(mid, 0.0, abs(mid) < ETA);
                 mid = select(mid, bottom, bottom == top);
                 radius = max(sub_up(mid, bottom), sub_up(top, mid));
                 radius = select(radius, 0.0, bottom == top);
@@ -107,6 +109,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     sums[t] = vec3<f32>(largest, magnitudes, refused);
+    // The sum of the inputs has been read by all before it is replaced.
+    storageBarrier();
     for (var step = 128u; step > 0u; step /= 2u) {
         workgroupBarrier();
         if t < step {
@@ -115,6 +119,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums[t] = vec3<f32>(max(mine.x, other.x), mine.y + other.y, max(mine.z, other.z));
         }
     }
+    // Behind a barrier: no part of a sum is added to anything else.
+    workgroupBarrier();
     if t == 0u {
         live[live_count(sample, p.layer)] = count;
         // A coefficient's underflow meets an input, a gain, or a deviation from a centre.

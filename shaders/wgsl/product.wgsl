@@ -47,12 +47,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let slot = rows[sample] + every * tile.y;
     let sources = 2u * p.samples;
     let zero = rows[arrayLength(&rows) - 1u];
-    // What this thread loads: quads of rows, and a column of weights.
+    // What this thread loads: four entries of four rows, and four columns of weights.
     $POINT_LEFT
-    let column = min(group.x * COLS + t % COLS, across - 1u);
-    var at = column;
+    let columns = group.x * COLS + 4u * (t % QUADS_ACROSS) + vec4<u32>(0u, 1u, 2u, 3u);
+    var at = min(columns, vec4<u32>(across - 1u));
     if (p.flags & WHOLE) == 0u {
-        at = live[lists + p.below + column];
+        let list = lists + p.below + at;
+        at = vec4<u32>(live[list.x], live[list.y], live[list.z], live[list.w]);
     }
     // What it computes: lanes that read the same words lie side by side.
     let lane = t % 32u;

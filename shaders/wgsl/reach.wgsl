@@ -58,6 +58,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums[t] = vec4<f32>(mine.xy + other.xy, max(mine.z, other.z), mine.w + other.w);
         }
     }
+    // Behind a barrier: no part of a sum is added to anything else.
+    workgroupBarrier();
     if t == 0u {
         let total = sums[0];
         var reach = inflate(total.x);

@@ -53,6 +53,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums[t] += sums[t + step];
         }
     }
+    // Behind a barrier: no part of a sum is added to anything else.
+    workgroupBarrier();
     if t == 0u {
         let total = sums[0];
         let before = floors[slot];

@@ -14,7 +14,7 @@ use certus_shaders::tile::{MIDDLE, NARROW, Tile, WIDE};
 use super::device::{Buffer, Device, Fault, Tape};
 use super::memory::{Capacity, Memory};
 use super::net::{Net, Unfit};
-use super::shape::listed;
+use super::shape::{listed, normal_up};
 
 /// What is asked of one sample: lower bounds of the margins of `class` over a region.
 #[derive(Clone, Copy, Debug)]
@@ -225,6 +225,15 @@ impl<'d> Crown<'d> {
             }
             if fit.is_ok() {
                 sample.region.enclose(mid, rad);
+                // A device may take subnormal numbers as 0.
+                let mut moved = 0.0f32;
+                for (m, r) in mid.iter_mut().zip(rad.iter_mut()) {
+                    if m.is_subnormal() {
+                        (*m, *r) = (0.0, add_up(*r, m.abs()));
+                        moved += f32::MIN_POSITIVE;
+                    }
+                    *r = normal_up(*r);
+                }
                 let sizes = || mid.iter().zip(&*rad).map(|(m, r)| add_up(m.abs(), *r));
                 let largest = sizes().fold(0.0f32, f32::max);
                 if !self.net.is_in_range(f64::from(largest)) {
@@ -232,7 +241,12 @@ impl<'d> Crown<'d> {
                 }
                 scalars[0] = sizes().fold(0.0, add_up);
                 scalars[1] = match sample.region {
-                    Region::Ball(ball) | Region::BallInBox { ball, .. } => ball.radius,
+                    Region::Ball(ball) | Region::BallInBox { ball, .. } => {
+                        // Around the middle that the device has.
+                        let around =
+                            if moved > 0.0 { add_up(ball.radius, moved) } else { ball.radius };
+                        normal_up(around)
+                    }
                     Region::Box { .. } => 0.0,
                 };
             }

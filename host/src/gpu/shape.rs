@@ -128,8 +128,8 @@ impl Shape {
             outputs: self.layers[self.last()].rows as u32,
             leak,
             share: gamma(2 * tile::product_depth(listed(rows))),
-            weight_error,
-            bias_error,
+            weight_error: normal_up(weight_error),
+            bias_error: normal_up(bias_error),
             relative: gamma(cols as u32 + 2),
             absolute: underflow(cols),
             ..Step::default()
@@ -174,6 +174,11 @@ impl Shape {
         let rows = self.layers[k].rows;
         with(step, rounding(total_depth(rows), rows))
     }
+}
+
+/// A number of at least 0, not subnormal and not below `x`: a device may take subnormal ones as 0.
+pub fn normal_up(x: f32) -> f32 {
+    if x.is_subnormal() { f32::MIN_POSITIVE } else { x }
 }
 
 fn with(step: Step, [gamma, factor, under]: [f32; 3]) -> Step {

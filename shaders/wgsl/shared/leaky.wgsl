@@ -17,7 +17,8 @@ fn choose(leak: f32, lo: f32, hi: f32, chord: f32) -> Lines {
     lines.slope_up = leak;
     if chord >= 1.0 {
         lines.slope_up = 1.0;
-    } else if chord > leak {
+    } else if chord > leak && chord >= NEGLIGIBLE {
+        // A slope that may be flushed would not be one slope wherever it is met.
         lines.slope_up = chord;
     }
     let at_lo = mul_up(sub_up(lines.slope_up, leak), -lo);
