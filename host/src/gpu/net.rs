@@ -76,7 +76,7 @@ impl Net {
             largest = largest.max(reach);
             coefficients *= most.max(1.0);
         }
-        coefficients < 2f64.powi(50) && coefficients * largest < 2f64.powi(90)
+        coefficients < 2f64.powi(60) && coefficients * largest < 2f64.powi(115)
     }
 }
 

@@ -1,5 +1,7 @@
 //! GPUs: whichever the system offers first. `cargo xtask test` runs this on two software drivers.
 
+mod oracle;
+
 use certus::gpu::{Adapters, Device, qualify};
 use certus_tests::outside;
 
