@@ -18,7 +18,7 @@ use certus_tests::rational::Rational;
 use certus_tests::region::{Norm, Region};
 use certus_tests::truth::{Truth, magnitudes};
 
-use super::device;
+use super::{device, is_slow};
 
 const SEED: u64 = 61;
 /// Nets of each kind.
@@ -73,11 +73,6 @@ fn large(net: &Network, region: &Region) -> bool {
     });
     let coefficients: f64 = sums.product();
     coefficients >= 2f64.powi(58) || coefficients * most.max(1.0) >= 2f64.powi(99)
-}
-
-/// Whether the driver is a hundred times slower than others.
-fn is_slow(device: &Device) -> bool {
-    device.about.name.contains("SwiftShader")
 }
 
 /// A second output, always 0, makes the only one a margin.

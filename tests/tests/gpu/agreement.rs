@@ -1,0 +1,154 @@
+//! A GPU's verdicts on real networks are the CPU's, but for what lies within its rounding budget; and its
+//! radii are the CPU's but for 0.2 %.
+
+use std::sync::Arc;
+
+use certus::attack::{Nearest, Worker};
+use certus::dataset::Dataset;
+use certus::gpu::{Ahead, Asked, Device, Job};
+use certus::plan::{SharedStage, propagation};
+use certus::question::Question;
+use certus::radius::Search;
+use certus::report::Verdict;
+use certus_engine::bounds::{Method, Options};
+use certus_engine::model::Model;
+use certus_engine::region::Norm;
+use certus_tests::outside;
+use certus_tests::plan::long;
+
+use super::{device, is_slow};
+
+/// Nets, with a norm and a radius that certifies some of the images.
+const NETS: [(&str, Norm, f64); 6] = [
+    ("vnncomp/mnist_fc/onnx/mnist-net_256x2.onnx", Norm::Linf, 0.015),
+    ("vnncomp/mnist_fc/onnx/mnist-net_256x4.onnx", Norm::Linf, 0.015),
+    ("relax_barrier/experiment_2/mnist_MLP_2_100_LPD.onnx", Norm::Linf, 0.08),
+    ("relax_barrier/experiment_2/mnist_MLP_9_100_NOR.onnx", Norm::Linf, 0.011),
+    ("eran/onnx/tf/mnist_relu_3_50.onnx", Norm::L2, 0.15),
+    ("eran/onnx/tf/mnist_relu_6_100.onnx", Norm::L1, 1.0),
+];
+
+/// What a GPU's budget may take from a radius.
+const LOSS: f64 = 0.002;
+
+/// Images of a net.
+const IMAGES: usize = 12;
+
+struct Net {
+    words: Arc<Vec<u32>>,
+    set: Arc<Dataset>,
+    norm: Norm,
+}
+
+impl Net {
+    fn new(test: &str, path: &str, norm: Norm, images: &[(Vec<f32>, usize)]) -> Option<Self> {
+        let network = outside::network(&outside::find(test, path)?);
+        let words = Arc::new(outside::words(&network));
+        let data: Vec<f32> = images.iter().flat_map(|(x, _)| x.clone()).collect();
+        let labels = images.iter().map(|(_, label)| *label).collect();
+        let (rows, cols) = (images.len(), network.inputs);
+        let set =
+            Arc::new(Dataset { inputs: data, rows, cols, labels: Some(labels), shape: vec![cols] });
+        Some(Self { words, set, norm })
+    }
+
+    fn gpu(&self, device: Device, asked: Asked) -> SharedStage {
+        Arc::new(Ahead::begin(Job {
+            device,
+            words: Arc::clone(&self.words),
+            set: Arc::clone(&self.set),
+            todo: (0..self.set.rows).collect(),
+            method: ("crown", Options::new(Method::Crown)),
+            norm: self.norm,
+            clip: None,
+            asked,
+            notice: Box::new(|what| panic!("{what}")),
+        }))
+    }
+
+    fn question(&self, stage: SharedStage) -> Question {
+        Question::new(self.norm, [stage])
+    }
+
+    fn worker(&self) -> Worker<'_> {
+        Worker::new(Model::from_words(&self.words).expect("packed here"), false)
+    }
+}
+
+fn cpu() -> SharedStage {
+    propagation("crown", Options::new(Method::Crown))
+}
+
+#[test]
+fn verdicts_are_the_cpus_but_within_the_budget() {
+    let test = "verdicts_are_the_cpus_but_within_the_budget";
+    let count = if long() { 100 } else { IMAGES };
+    let Some(images) = outside::mnist(test, count) else { return };
+    let (mut certified, mut open, mut differ) = (0, 0, 0);
+    for (path, norm, epsilon) in NETS {
+        let Some(device) = device(test) else { return };
+        let few = if is_slow(&device) { 3 } else { images.len() };
+        let Some(net) = Net::new(test, path, norm, &images[..few]) else { return };
+        let (ours, theirs) =
+            (net.question(net.gpu(device, Asked::Ball(epsilon))), net.question(cpu()));
+        let mut worker = net.worker();
+        for (i, (x, label)) in images[..few].iter().enumerate() {
+            let mut ask = |question: &Question, epsilon| {
+                question.certify(&mut worker, i, x, Some(*label), epsilon).record
+            };
+            let (gpu, other) = (ask(&ours, epsilon), ask(&theirs, epsilon));
+            let asked = other.verdict != Verdict::Misclassified;
+            assert_eq!(gpu.backend.starts_with("gpu"), asked, "{path} {i}: {}", gpu.backend);
+            certified += usize::from(gpu.verdict == Verdict::Certified);
+            open += usize::from(gpu.verdict == Verdict::Unknown);
+            if gpu.verdict == other.verdict {
+                continue;
+            }
+            differ += 1;
+            // Within the budget, as a share of the radius.
+            let (near, expected) = match other.verdict {
+                Verdict::Certified => (1.0 + LOSS, Verdict::Unknown),
+                _ => (1.0 - LOSS, Verdict::Certified),
+            };
+            let there = ask(&theirs, epsilon * near).verdict;
+            assert_eq!(there, expected, "{path} {i}: {gpu:?}, {other:?}");
+        }
+    }
+    println!("{certified} certified, {open} open, {differ} within the budget");
+    assert!(certified > 0 && open > 0);
+}
+
+#[test]
+fn radii_are_the_cpus_and_below_what_attacks_find() {
+    let test = "radii_are_the_cpus_and_below_what_attacks_find";
+    let count = if long() { 50 } else { 4 };
+    let Some(images) = outside::mnist(test, count) else { return };
+    let mut worst = 0.0f64;
+    for (path, norm, start) in NETS {
+        let Some(device) = device(test) else { return };
+        let few = if is_slow(&device) { 1 } else { images.len() };
+        let Some(net) = Net::new(test, path, norm, &images[..few]) else { return };
+        let search = Search { tolerance: start * 1e-4, budget: 60, start };
+        let gpu = net.question(net.gpu(device, Asked::Radius(search)));
+        let cpu = net.question(cpu());
+        let mut worker = net.worker();
+        for (i, (x, label)) in images[..few].iter().enumerate() {
+            let (mut ours, found) = gpu.radius(&mut worker, i, x, Some(*label), &search);
+            let (other, expected) = cpu.radius(&mut worker, i, x, Some(*label), &search);
+            if other.record.verdict == Verdict::Misclassified {
+                continue;
+            }
+            assert!(ours.record.backend.starts_with("gpu"), "{path} {i}");
+            let (found, expected) = (found.radius, expected.radius);
+            // Either may stop a step of the grid apart.
+            let step = search.tolerance;
+            worst = worst.max((expected - found - step) / expected);
+            assert!(found + step >= expected * (1.0 - LOSS), "{path} {i}: {found} of {expected}");
+            assert!(found <= expected * (1.0 + LOSS) + step, "{path} {i}: {found} of {expected}");
+            Nearest::default().bracket(&gpu, &mut worker, x, &mut ours);
+            let attacked = ours.record.attacked.unwrap_or(f64::INFINITY);
+            assert!(found <= attacked, "{path} {i}: {found} above {attacked}");
+        }
+    }
+    println!("at most {:.4} % below", 100.0 * worst);
+}
