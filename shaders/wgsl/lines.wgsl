@@ -43,8 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             chords[t] = (hi - leak * lo) / (hi - lo);
             workgroupBarrier();
             let chosen = choose(leak, lo, hi, chords[t]);
-            let dead = chosen.slope_lo == 0.0 && chosen.slope_up == 0.0 && chosen.icpt_up == 0.0;
-            let both = chosen.slope_lo == chosen.slope_up;
+            // By what no two passes can see differently, which they might a quotient.
+            let stable = lo >= 0.0 || leak == 1.0 || hi <= 0.0;
+            let dead = hi <= 0.0 && leak == 0.0 && lo < 0.0;
+            let both = stable || p.slope == 3u;
             let alive = inside && !dead && both == (part == 0u);
             let place = before(t, alive);
             var mid = 0.0;

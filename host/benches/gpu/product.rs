@@ -25,7 +25,7 @@ impl Square {
         let mut rows = vec![0, n as u32];
         rows.extend(0..n as u32);
         rows.push(0);
-        let mut live = vec![n as u32, n as u32];
+        let mut live = vec![n as u32, n as u32, n as u32, n as u32];
         live.extend(0..n as u32);
         live.extend(0..n as u32);
         let n32 = n as u32;

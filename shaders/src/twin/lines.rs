@@ -38,8 +38,9 @@ pub fn lines(
                 let chosen = choose(p, leak, lo, hi);
                 let [mass, spread, centre, error] =
                     [0, 1, 2, 3].map(|k| known[(4 * sample + k) * width + i]);
-                let dead = chosen.lower == 0.0 && chosen.upper == 0.0 && chosen.icpt == 0.0;
-                if (chosen.lower == chosen.upper) != part {
+                let dead = hi <= 0.0 && leak == 0.0 && lo < 0.0;
+                let stable = lo >= 0.0 || leak == 1.0 || hi <= 0.0;
+                if (stable || p.slope == 3) != part {
                     continue;
                 }
                 let (mut mid, mut radius) = (0.0, 0.0);
