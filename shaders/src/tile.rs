@@ -61,13 +61,12 @@ impl Tile {
         let mut source = include_str!("../wgsl/product.wgsl").to_owned();
         let parts = [
             ("$POINT_LEFT", self.point_left()),
-            ("$DECLARE_SUM", self.each(|i, j, c| format!("var sum{i}{j}{c} = vec4<f32>();"))),
-            ("$DECLARE", self.each(|i, j, c| format!("var part{i}{j}{c} = vec4<f32>();"))),
-            ("$CLEAR", self.each(|i, j, c| format!("part{i}{j}{c} = vec4<f32>();"))),
+            ("$DECLARE", self.each(|r, c| format!("var sum{r}_{c} = 0.0; var part{r}_{c} = 0.0;"))),
+            ("$CLEAR", self.each(|r, c| format!("part{r}_{c} = 0.0;"))),
             ("$LOAD", self.load()),
             ("$KEEP", self.keep()),
             ("$COMPUTE", self.compute()),
-            ("$ADD", self.each(|i, j, c| format!("sum{i}{j}{c} += fence(part{i}{j}{c}, zero);"))),
+            ("$ADD", self.each(|r, c| format!("sum{r}_{c} += fence(part{r}_{c}, zero);"))),
             ("$JOIN", self.join()),
             ("$STORE", self.store()),
         ];
@@ -86,10 +85,9 @@ impl Tile {
             ("DEPTH", self.depth),
             ("THREADS", self.threads()),
             ("FOLD", self.fold),
-            ("QUADS_DOWN", self.rows / 4),
-            ("QUADS_ACROSS", self.cols / 4),
-            // Threads of a row of threads.
-            ("QUADS_PER_ROW", self.cols / (4 * self.across)),
+            // Vectors of DEPTH, and threads of a row of threads.
+            ("QUADS", self.depth / 4),
+            ("ACROSS", self.cols / (4 * self.across)),
         ];
         let mut head = String::new();
         for (name, value) in numbers {
@@ -102,62 +100,62 @@ impl Tile {
         Kernel { name: self.name, source: source.into(), workgroup: self.threads() }
     }
 
-    /// One line for each quad of rows, quad of columns and row of the quad.
-    fn each(&self, line: impl Fn(u32, u32, u32) -> String) -> String {
+    /// One line for each row and column of a thread.
+    fn each(&self, line: impl Fn(u32, u32) -> String) -> String {
         let mut text = String::new();
-        for i in 0..self.down {
-            for j in 0..self.across {
-                for c in 0..4 {
-                    text += &line(i, j, c);
-                    text.push('\n');
-                }
+        for r in 0..4 * self.down {
+            for c in 0..4 * self.across {
+                text += &line(r, c);
+                text.push('\n');
             }
         }
         text
     }
 
-    /// Four by four entries of `left` that are loaded at a time, each by a thread.
-    fn blocks(&self) -> u32 {
-        self.rows / 4 * (self.depth / 4)
+    /// A thread's row `r`: pairs of rows, as far apart as there are threads.
+    fn row(&self, r: u32) -> String {
+        let pairs = self.rows / (4 * self.down);
+        format!("(2u * down + {}u)", 2 * pairs * (r / 2) + r % 2)
+    }
+
+    /// A thread's column `c`: side by side with other threads'.
+    fn column(&self, c: u32) -> String {
+        format!("(side + {}u)", self.cols / (4 * self.across) * c)
+    }
+
+    /// Vectors of rows, and of columns, that a thread loads at a time.
+    fn loads(&self) -> (u32, u32) {
+        let quads = self.depth / 4;
+        (self.rows * quads / self.threads(), self.cols * quads / self.threads())
     }
 
     fn point_left(&self) -> String {
         let mut text = String::new();
-        let per = self.depth / 4;
-        let _ = writeln!(text, "let quad = t % {per}u;");
-        let _ = writeln!(text, "let four = t / {per}u;");
-        for i in 0..4 {
+        for i in 0..self.loads().0 {
+            let at = i * self.threads();
             let _ = writeln!(
                 text,
-                "let source{i} = rows[sources + slot + every * min(4u * four + {i}u, count - 1u - tile.y)] \
+                "let quad{i} = (t + {at}u) % QUADS;\n\
+                 let row{i} = (t + {at}u) / QUADS;\n\
+                 let source{i} = rows[sources + slot + every * min(row{i}, count - 1u - tile.y)] \
                  * p.stride;"
             );
         }
         text
     }
 
-    /// Quads of `right` that a thread loads at a time, and the rows of threads between them.
-    fn right(&self) -> impl Iterator<Item = (u32, u32)> {
-        let quads = self.cols / 4;
-        let rows = self.threads() / quads;
-        (0..self.depth / rows).map(move |i| (i, i * rows))
-    }
-
     fn load(&self) -> String {
         let mut text = String::new();
-        for i in 0..4 {
-            let _ = writeln!(text, "var a{i} = vec4<f32>();");
+        for i in 0..self.loads().0 {
+            let _ = writeln!(text, "let a{i} = a[source{i} + k / 4u + quad{i}];");
         }
-        let _ = writeln!(text, "if t < {}u {{", self.blocks());
-        for i in 0..4 {
-            let _ = writeln!(text, "    a{i} = a[source{i} + k / 4u + quad];");
-        }
-        text += "}\n";
-        for (i, step) in self.right() {
+        for i in 0..self.loads().1 {
+            let at = i * self.threads();
             let _ = writeln!(
                 text,
-                "let of{i} = live[lists + p.first + k + t / QUADS_ACROSS + {step}u] * p.cols + at;\n\
-                 let w{i} = vec4<f32>(w[of{i}.x], w[of{i}.y], w[of{i}.z], w[of{i}.w]);"
+                "let l{i} = lists + p.first + k + (t + {at}u) / COLS * 4u;\n\
+                 let w{i} = vec4<f32>(w[live[l{i}] * p.cols + at], w[live[l{i} + 1u] * p.cols + at], \
+                 w[live[l{i} + 2u] * p.cols + at], w[live[l{i} + 3u] * p.cols + at]);"
             );
         }
         text
@@ -166,78 +164,57 @@ impl Tile {
     /// Whole vectors: threads that write parts of one would race.
     fn keep(&self) -> String {
         let mut text = String::new();
-        let _ = writeln!(text, "if t < {}u {{", self.blocks());
-        for (c, name) in ["x", "y", "z", "w"].into_iter().enumerate() {
-            let _ = writeln!(
-                text,
-                "    left[now][4u * quad + {c}u][four] = \
-                 vec4<f32>(a0.{name}, a1.{name}, a2.{name}, a3.{name});"
-            );
+        for i in 0..self.loads().0 {
+            let _ = writeln!(text, "left[now][row{i}][quad{i}] = a{i};");
         }
-        text += "}\n";
-        for (i, step) in self.right() {
-            let _ =
-                writeln!(text, "right[now][t / QUADS_ACROSS + {step}u][t % QUADS_ACROSS] = w{i};");
+        for i in 0..self.loads().1 {
+            let at = i * self.threads();
+            let _ = writeln!(text, "right[now][t % COLS][(t + {at}u) / COLS] = w{i};");
         }
         text
     }
 
     fn compute(&self) -> String {
         let mut text = String::new();
-        let (down, across) = (self.rows / (4 * self.down), self.cols / (4 * self.across));
-        for k in 0..self.depth {
-            for i in 0..self.down {
-                let _ = writeln!(text, "let l{k}_{i} = left[now][{k}][down + {}u];", i * down);
+        for k in 0..self.depth / 4 {
+            for r in 0..4 * self.down {
+                let _ = writeln!(text, "let l{k}_{r} = left[now][{}][{k}];", self.row(r));
             }
-            for j in 0..self.across {
-                let _ = writeln!(text, "let r{k}_{j} = right[now][{k}][side + {}u];", j * across);
+            for c in 0..4 * self.across {
+                let _ = writeln!(text, "let r{k}_{c} = right[now][{}][{k}];", self.column(c));
             }
-            text += &self.each(|i, j, c| {
-                let part = ["x", "y", "z", "w"][c as usize];
-                format!("part{i}{j}{c} += l{k}_{i}.{part} * r{k}_{j};")
-            });
+            for of in ["x", "y", "z", "w"] {
+                text += &self.each(|r, c| format!("part{r}_{c} += l{k}_{r}.{of} * r{k}_{c}.{of};"));
+            }
         }
         text
     }
 
     /// Both rows of a pair, which are one thread's, begin with what is shared, of the first's sign.
     fn join(&self) -> String {
-        let (down, across) = (self.rows / (4 * self.down), self.cols / (4 * self.across));
-        let mut text = String::new();
-        for i in 0..self.down {
-            for j in 0..self.across {
-                for c in [0, 2] {
-                    let _ = writeln!(
-                        text,
-                        "sum{i}{j}{c} = out[(slot + 4u * (down + {}u) + {c}u) * p.stride + first + side \
-                         + {}u];",
-                        i * down,
-                        j * across
-                    );
-                    let _ = writeln!(text, "sum{i}{j}{} = -sum{i}{j}{c};", c + 1);
-                }
+        self.each(|r, c| {
+            if r % 2 == 1 {
+                return format!("sum{r}_{c} = -sum{}_{c};", r - 1);
             }
-        }
-        text
+            let (row, column) = (self.row(r), self.column(c));
+            format!("sum{r}_{c} = out[(slot + {row}) * 4u * p.stride + first + {column}];")
+        })
     }
 
     fn store(&self) -> String {
         let mut text = String::new();
-        let (down, across) = (self.rows / (4 * self.down), self.cols / (4 * self.across));
-        for i in 0..self.down {
-            for c in 0..4 {
-                let _ = writeln!(text, "let to{i}{c} = 4u * (down + {}u) + {c}u;", i * down);
-                let _ = writeln!(text, "if tile.y + to{i}{c} < count {{");
-                for j in 0..self.across {
-                    let _ = writeln!(text, "    let q{j} = first + side + {}u;", j * across);
-                    let _ = writeln!(
-                        text,
-                        "    if q{j} < quads {{ out[(slot + every * to{i}{c}) * p.stride + q{j}] = \
-                         sum{i}{j}{c}; }}"
-                    );
-                }
-                text += "}\n";
+        for r in 0..4 * self.down {
+            let row = self.row(r);
+            let _ = writeln!(text, "if tile.y + {row} < count {{");
+            let _ = writeln!(text, "    let to = (slot + every * {row}) * 4u * p.stride + first;");
+            for c in 0..4 * self.across {
+                let column = self.column(c);
+                let _ = writeln!(
+                    text,
+                    "    if first + {column} < across {{ out[to + {column}] = sum{r}_{c}; }}"
+                );
             }
+            text += "}\n";
         }
         text
     }

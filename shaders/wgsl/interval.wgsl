@@ -13,7 +13,7 @@ fn outer(w: vec4<f32>, x: vec4<f32>) -> mat4x4<f32> {
 
 fn fences(x: mat4x4<f32>, zero: u32) -> mat4x4<f32> {
     return mat4x4<f32>(
-        fence(x[0], zero), fence(x[1], zero), fence(x[2], zero), fence(x[3], zero)
+        fence4(x[0], zero), fence4(x[1], zero), fence4(x[2], zero), fence4(x[3], zero)
     );
 }
 

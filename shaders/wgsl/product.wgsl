@@ -15,11 +15,11 @@
 @group(0) @binding(3) var<storage, read> live: array<u32>;
 @group(0) @binding(4) var<storage, read> w: array<f32>;
 @group(0) @binding(5) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
-// Two of each: one is filled while the other is used.
-var<workgroup> left: array<array<array<vec4<f32>, QUADS_DOWN + 1u>, DEPTH>, 2>;
-var<workgroup> right: array<array<array<vec4<f32>, QUADS_ACROSS>, DEPTH>, 2>;
+// Two of each: one is filled while the other is used. Vectors of DEPTH, one more to part the banks.
+var<workgroup> left: array<array<array<vec4<f32>, QUADS + 1u>, ROWS>, 2>;
+var<workgroup> right: array<array<array<vec4<f32>, QUADS + 1u>, COLS>, 2>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -47,21 +47,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let slot = rows[sample] + every * tile.y;
     let sources = 2u * p.samples;
     let zero = rows[arrayLength(&rows) - 1u];
-    // What this thread loads: four entries of four rows, and four columns of weights.
+    // What this thread loads: entries of rows, and of a column of weights.
     $POINT_LEFT
-    let columns = group.x * COLS + 4u * (t % QUADS_ACROSS) + vec4<u32>(0u, 1u, 2u, 3u);
-    var at = min(columns, vec4<u32>(across - 1u));
+    let column = min(group.x * COLS + t % COLS, across - 1u);
+    var at = column;
     if (p.flags & WHOLE) == 0u {
-        let list = lists + p.below + at;
-        at = vec4<u32>(live[list.x], live[list.y], live[list.z], live[list.w]);
+        at = live[lists + p.below + column];
     }
     // What it computes: lanes that read the same words lie side by side.
     let lane = t % 32u;
-    let down = t / (4u * QUADS_PER_ROW) * 4u + ((lane & 1u) | (lane / 16u * 2u));
-    let side = t / 32u % (QUADS_PER_ROW / 8u) * 8u + lane / 2u % 8u;
-    let first = group.x * QUADS_ACROSS;
-    let quads = (across + 3u) / 4u;
-    $DECLARE_SUM
+    let down = t / (4u * ACROSS) * 4u + ((lane & 1u) | (lane / 16u * 2u));
+    let side = t / 32u % (ACROSS / 8u) * 8u + lane / 2u % 8u;
+    let first = group.x * COLS;
     $DECLARE
     var k = 0u;
     if (p.flags & JOINED) != 0u {

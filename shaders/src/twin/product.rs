@@ -4,7 +4,7 @@ use super::step::{list, shared};
 use crate::layout::{JOINED, PAIRED, Step, WHOLE};
 use crate::tile::{FOLD, Tile};
 
-/// Relaxed rows times weights; as the kernel, it fills the last vector of a row with its last column.
+/// Relaxed rows times weights.
 ///
 /// `groups`: tiles across and rows of `tiles`.
 pub fn product(
@@ -42,8 +42,8 @@ pub fn product(
                 before.copy_from_slice(&out[slot * stride..][..stride]);
             }
             let left = &a[rows[2 * samples + slot] as usize * stride..][terms.clone()];
-            for c in 0..across.next_multiple_of(4) {
-                let column = columns[c.min(columns.len() - 1)] as usize;
+            for (c, column) in columns[..across].iter().enumerate() {
+                let column = *column as usize;
                 // Both rows of a pair begin with what the first has of the shared neurons.
                 let begun = match p.flags & JOINED {
                     0 => 0.0,

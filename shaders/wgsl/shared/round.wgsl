@@ -59,6 +59,10 @@ fn better_lower(a: f32, b: f32) -> f32 {
 }
 
 // Bits that `zero`, a word of memory, leaves as they are; what no compiler knows.
-fn fence(x: vec4<f32>, zero: u32) -> vec4<f32> {
+fn fence(x: f32, zero: u32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ zero);
+}
+
+fn fence4(x: vec4<f32>, zero: u32) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) ^ vec4<u32>(zero));
 }

@@ -213,10 +213,13 @@ impl Case {
         let ([lo, hi], [.., centre, _]) = self.of(sample, i);
         let (most, centre) = (f64::from(lo.abs().max(hi.abs())), f64::from(centre.abs()));
         // A chord takes 3 roundings and a quotient, 2.5 units off on a device; half of that each and half
-        // a unit in the twin. A slope that is none is the same.
-        let slope =
-            |s: f64| if s == 0.0 || s == 1.0 || s == f64::from(self.p.leak) { 0.0 } else { s };
-        let slopes = [of[0], of[1]].map(|s| 8.0 * U * slope(s));
+        // a unit in the twin; it may be cut off at 1 in one of them only. A slope that is none is the
+        // same.
+        let open = lo < 0.0 && hi > 0.0;
+        let chord = [open && self.p.slope == 3, open];
+        let fixed = |s: f64| s == 0.0 || s == 1.0 || s == f64::from(self.p.leak);
+        let slope = |k: usize| if fixed(of[k]) && !chord[k] { 0.0 } else { 8.0 * U * of[k] };
+        let slopes = [0, 1].map(slope);
         // An intercept: a difference of slopes, times an end.
         let icpt = (slopes[1] + steps(1, 1.0)) * most + steps(1, most);
         let middle = steps(3, most);

@@ -23,10 +23,10 @@ const STEP: &str = "select(bits - 1u, bits + 1u, bits < 0x80000000u)";
 fn mistakes_in_products_are_found() {
     let Some(device) = crate::device("mistakes_in_products_are_found") else { return };
     let mut rng = Rng::with_seed(22);
-    let moved = "rows[sources + slot + every * min(4u * four + 1u, count - 1u - tile.y)]";
-    let unmoved = "(slot + every * min(4u * four + 1u, count - 1u - tile.y))";
+    let moved = "rows[sources + slot + every * min(row0, count - 1u - tile.y)]";
+    let unmoved = "(slot + every * min(row0, count - 1u - tile.y))";
     for (tile, draw, name, from, to) in [
-        (MIDDLE, Draw::Even, "product_flipped", "part001 += l3_0.y", "part001 -= l3_0.y"),
+        (MIDDLE, Draw::Even, "product_flipped", "part1_0 += l3_1.y", "part1_0 -= l3_1.y"),
         (MIDDLE, Draw::Even, "product_past", "while k < inner", "while k <= inner"),
         (NARROW, Draw::Even, "product_unmoved", moved, unmoved),
         // In one sum, no longer in blocks.
@@ -42,9 +42,9 @@ fn mistakes_in_products_are_found() {
     }
     for (name, from, to) in [
         ("product_again", "k = shared_inner;", "k = 0u;"),
-        ("product_sided", "sum001 = -sum000;", "sum001 = sum000;"),
-        ("product_neighbour", "+ 2u) * p.stride + first", "+ 0u) * p.stride + first"),
-        ("product_odd", "every * to02", "to02"),
+        ("product_sided", "sum1_0 = -sum0_0;", "sum1_0 = sum0_0;"),
+        ("product_neighbour", "out[(slot + (2u * down + 8u))", "out[(slot + (2u * down + 0u))"),
+        ("product_odd", "every * (2u * down + 8u)", "(2u * down + 8u)"),
     ] {
         let kernel = NARROW.kernel();
         let wrong = planted(&kernel, name, from, to);

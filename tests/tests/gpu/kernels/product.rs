@@ -150,9 +150,8 @@ impl Case {
                 let slot = (self.rows[sample] + row) as usize;
                 let a = &self.a[self.rows[2 * samples + slot] as usize * stride..][..inner.len()];
                 let most: f64 = a.iter().map(|a| f64::from(a.abs())).sum();
-                for c in 0..columns.len().next_multiple_of(4) {
-                    // The last column once more, where a vector has room.
-                    let column = columns[c.min(columns.len() - 1)] as usize;
+                for (c, column) in columns.iter().enumerate() {
+                    let column = *column as usize;
                     let weights = inner.iter().map(|i| self.w[*i as usize * cols + column]);
                     let products = a.iter().zip(weights).map(|(a, w)| f64::from(*a) * f64::from(w));
                     let (sum, size) =
@@ -161,9 +160,6 @@ impl Case {
                     let under = f64::from(underflow(inner.len()));
                     allowed[slot * stride + c] =
                         sums_apart(depth) * size + 2.0 * (ETA * most + under);
-                    if c >= columns.len() {
-                        continue;
-                    }
                     // The budget; the sum in f64 is off by `2^-53` for each term.
                     let rate = f64::from(gamma(2 * depth)) + 2f64.powi(-53) * inner.len() as f64;
                     let budget = rate * size + f64::from(NEGLIGIBLE) * most + under;
