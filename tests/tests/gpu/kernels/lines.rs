@@ -230,7 +230,11 @@ impl Case {
             slopes[k] * centre + icpt + middle + steps(4, size) + f64::from(NEGLIGIBLE)
         };
         // Seventeen roundings of parts of it, and of what is off a device's unit.
-        let budget = steps(17, of[4]) + 2.0 * U * steps(2, most + centre);
+        let mut budget = steps(17, of[4]) + 2.0 * U * steps(2, most + centre);
+        if (0..2).any(|k| chord[k] && fixed(of[k])) {
+            // Only a slope that rounds the coefficient takes a unit of the distance to the centre.
+            budget += 2.0 * U * (most + centre);
+        }
         [slopes[0], slopes[1], gain(0, 0.0), gain(1, icpt), budget, middle + steps(3, most)]
     }
 
