@@ -86,6 +86,7 @@ pub fn begin(run: Run<'_>) -> Option<SharedStage> {
             norm: run.args.norm,
             clip: run.clip,
             asked,
+            profiled: false,
             notice: Box::new(|what| say(what)),
         })));
     }

@@ -1,6 +1,7 @@
 //! A GPU that answers chunks of samples ahead of the threads that ask: a stage of a plan.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -8,10 +9,9 @@ use certus_engine::bounds::Options;
 use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
-use rayon::prelude::*;
 
 use super::crown::{Crown, Margins, Sample};
-use super::device::{Device, Fault};
+use super::device::{Device, Fault, Profile};
 use super::memory::Capacity;
 use super::net::Unfit;
 use crate::attack::Worker;
@@ -26,6 +26,9 @@ const CHUNK: usize = 1024;
 
 /// The same on a software driver.
 const SMALL_CHUNK: usize = 16;
+
+/// What a backend's name begins with.
+const PREFIX: &str = "gpu ";
 
 /// What is asked of every sample.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +57,19 @@ pub struct Job {
     pub clip: Option<(f32, f32)>,
     /// What is asked.
     pub asked: Asked,
+    /// Whether its kernels are timed and its multiply-adds counted.
+    pub profiled: bool,
     /// Called with what the user should know: why the device stops.
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// What a device did.
+#[derive(Clone, Debug, Default)]
+pub struct Profiled {
+    /// Multiply-adds of products.
+    pub macs: u64,
+    /// Time of its kernels; none where it has no clock.
+    pub kernels: Option<Profile>,
 }
 
 /// A device at work on chunks of samples, in a thread of its own.
@@ -78,6 +92,8 @@ struct Shared {
 struct State {
     /// By index; without an answer where the device has none.
     answers: HashMap<usize, Option<Answered>>,
+    /// What was done, where it is profiled.
+    profiled: Option<Profiled>,
     /// No more will come.
     ended: bool,
     /// Nobody waits any more.
@@ -86,7 +102,14 @@ struct State {
 
 /// The device's answer about a sample.
 #[derive(Clone, Debug)]
-enum Answered {
+struct Answered {
+    /// The class that it is about.
+    class: usize,
+    found: Bound,
+}
+
+#[derive(Clone, Debug)]
+enum Bound {
     Margins(Vec<f32>),
     Radius(f64),
 }
@@ -102,25 +125,51 @@ impl Ahead {
     pub fn begin(job: Job) -> Self {
         let (name, options) = job.method;
         let shared = Arc::new(Shared::default());
-        let (asked, backend) = (job.asked, format!("gpu {}", job.device.about.name));
+        let (asked, backend) = (job.asked, format!("{PREFIX}{}", job.device.about.name));
         let cpu = Propagation { name, options };
         let mine = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             // However it ends, those who wait are told.
             let _end = End(&mine);
-            if let Err(Stop(why)) = job.run(&mine) {
+            if job.profiled {
+                job.device.begin_profile();
+            }
+            let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mine)));
+            if let Some(kernels) = job.device.end_profile() {
+                let kernels = job.device.has_clock().then_some(kernels);
+                mine.lock().profiled.get_or_insert_default().kernels = kernels;
+            }
+            // A panic has been told where it happened.
+            let ran = ran.unwrap_or_else(|_| Err(Stop("it panicked".to_owned())));
+            if let Err(Stop(why)) = ran {
                 (job.notice)(&format!("GPU: {why}; the CPU does the rest"));
             }
         });
         Self { shared, asked, cpu, backend, thread: Some(thread) }
     }
 
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        self.backend.strip_prefix(PREFIX).unwrap_or(&self.backend)
+    }
+
+    /// Stops the device, and gives what it did, if that was asked for.
+    pub fn end(&self) -> Option<Profiled> {
+        let mut state = self.shared.lock();
+        state.stopped = true;
+        while !state.ended {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.profiled.clone()
+    }
+
     /// Waits for the device's answer about a sample.
-    fn answer(&self, index: usize) -> Option<Answered> {
+    fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
         let mut state = self.shared.lock();
         loop {
-            if let Some(answer) = state.answers.get(&index) {
-                return answer.clone();
+            if let Some(answer) = state.answers.get(&ball.index) {
+                let same = answer.as_ref().filter(|answer| answer.class == ball.class);
+                return same.map(|answer| answer.found.clone());
             }
             if state.ended {
                 return None;
@@ -134,7 +183,7 @@ impl Drop for Ahead {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         if let Some(thread) = self.thread.take() {
-            // Its panic, if any, has been told where it happened.
+            // A panic of its notice, if any, has been told where it happened.
             let _ = thread.join();
         }
     }
@@ -157,7 +206,7 @@ impl Stage for Ahead {
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
         if let Asked::Ball(epsilon) = self.asked
             && epsilon == ball.epsilon
-            && let Some(Answered::Margins(margins)) = self.answer(ball.index)
+            && let Some(Bound::Margins(margins)) = self.answer(ball)
         {
             known.raise(&margins);
             return Ok(Default::default());
@@ -172,8 +221,8 @@ impl Stage for Ahead {
     }
 
     fn radius(&self, _: &mut Worker<'_>, ball: &Ball<'_>, _: &mut Answer) -> Option<f64> {
-        match self.answer(ball.index) {
-            Some(Answered::Radius(radius)) => Some(radius),
+        match self.answer(ball) {
+            Some(Bound::Radius(radius)) => Some(radius),
             _ => None,
         }
     }
@@ -202,33 +251,44 @@ impl Job {
         };
         let software = self.device.about.kind == "software";
         let most = if software { SMALL_CHUNK } else { CHUNK };
-        let mut samples = self.todo.len().min(most);
-        let mut crown = self.crown(&model, samples)?;
+        let mut crown = self.crown(&model, self.todo.len().min(most))?;
         for chunk in self.todo.chunks(most) {
             if shared.lock().stopped {
                 return Ok(());
             }
             let asked = self.asking(model, chunk);
             let answers = loop {
-                match self.answers(&crown, &asked) {
+                let samples = crown.capacity().samples.min(chunk.len());
+                match self.answers(&crown, &asked, shared) {
                     Ok(answers) => break answers,
                     // Out of memory, most of the time.
-                    Err(fault) if samples > 1 => {
-                        samples = samples.div_ceil(8);
-                        (self.notice)(&format!("GPU: {fault}; trying {samples} samples at a time"));
+                    Err(fault) if samples > 1 && !self.device.is_lost() => {
+                        let fewer = samples.div_ceil(8);
+                        (self.notice)(&format!("GPU: {fault}; trying {fewer} samples at a time"));
+                        self.count(&crown, shared);
                         drop(crown);
-                        crown = self.crown(&model, samples)?;
+                        crown = self.crown(&model, fewer)?;
                     }
                     Err(fault) => return Err(Stop(fault.to_string())),
                 }
             };
+            self.count(&crown, shared);
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
-            let told = asked.iter().map(|asking| asking.index);
-            state.answers.extend(told.zip(answers));
+            state.answers.extend(asked.iter().zip(answers).map(|(asking, found)| {
+                let class = asking.class;
+                (asking.index, found.map(|found| Answered { class, found }))
+            }));
             shared.changed.notify_all();
         }
         Ok(())
+    }
+
+    /// Adds up the multiply-adds, where they are counted.
+    fn count(&self, crown: &Crown<'_>, shared: &Shared) {
+        if self.profiled {
+            shared.lock().profiled.get_or_insert_default().macs += crown.take_macs();
+        }
     }
 
     fn crown<'d>(&'d self, model: &Model<'_>, samples: usize) -> Result<Crown<'d>, Unfit> {
@@ -245,6 +305,8 @@ impl Job {
     }
 
     /// The samples that are classified as their labels say.
+    ///
+    /// In threads of its own: all of a pool may be waiting for what comes of it.
     fn asking(&self, model: Model<'_>, chunk: &[usize]) -> Vec<Asking<'_>> {
         let ask = |runner: &mut Runner<'_>, index: &usize| {
             let x = self.set.row(*index);
@@ -252,28 +314,31 @@ impl Job {
             let right = self.set.label(*index).is_none_or(|label| label == class);
             right.then_some(Asking { index: *index, x, class })
         };
-        let few = chunk.len().div_ceil(rayon::current_num_threads());
-        chunk
-            .par_chunks(few.max(1))
-            .flat_map_iter(|part| {
-                let mut runner = Runner::new(model, false);
-                part.iter().filter_map(|i| ask(&mut runner, i)).collect::<Vec<_>>()
-            })
-            .collect()
+        let part = |part: &[usize]| {
+            let mut runner = Runner::new(model, false);
+            part.iter().filter_map(|i| ask(&mut runner, i)).collect::<Vec<_>>()
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let few = chunk.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = chunk.chunks(few).map(|of| scope.spawn(move || part(of))).collect();
+            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        })
     }
 
     fn answers(
         &self,
         crown: &Crown<'_>,
         asked: &[Asking<'_>],
-    ) -> Result<Vec<Option<Answered>>, Fault> {
+        shared: &Shared,
+    ) -> Result<Vec<Option<Bound>>, Fault> {
         match self.asked {
             Asked::Ball(epsilon) => {
                 let of: Vec<_> = asked.iter().map(|asking| (asking, epsilon)).collect();
                 let margins = self.margins(crown, &of)?;
-                Ok(margins.into_iter().map(|m| m.ok().map(Answered::Margins)).collect())
+                Ok(margins.into_iter().map(|m| m.ok().map(Bound::Margins)).collect())
             }
-            Asked::Radius(search) => self.radii(crown, asked, &search),
+            Asked::Radius(search) => self.radii(crown, asked, &search, shared),
         }
     }
 
@@ -283,7 +348,8 @@ impl Job {
         crown: &Crown<'_>,
         asked: &[Asking<'_>],
         search: &Search,
-    ) -> Result<Vec<Option<Answered>>, Fault> {
+        shared: &Shared,
+    ) -> Result<Vec<Option<Bound>>, Fault> {
         let mut searches: Vec<Option<Steps>> = asked.iter().map(|_| Some(search.begin())).collect();
         loop {
             let open = |search: &Option<Steps>| search.as_ref().and_then(Steps::next);
@@ -294,6 +360,10 @@ impl Job {
                 .collect();
             if trying.is_empty() {
                 break;
+            }
+            if shared.lock().stopped {
+                // Half a search is no answer.
+                return Ok(asked.iter().map(|_| None).collect());
             }
             let of: Vec<_> = trying.iter().map(|(i, epsilon)| (&asked[*i], *epsilon)).collect();
             for ((i, _), margins) in trying.iter().zip(self.margins(crown, &of)?) {
@@ -306,7 +376,7 @@ impl Job {
                 }
             }
         }
-        let found = |search: Option<Steps>| Some(Answered::Radius(search?.found().radius));
+        let found = |search: Option<Steps>| Some(Bound::Radius(search?.found().radius));
         Ok(searches.into_iter().map(found).collect())
     }
 

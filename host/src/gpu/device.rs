@@ -1,13 +1,15 @@
 //! An open device, and a kernel run on it once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use certus_shaders::kernel::Kernel;
-use wgpu::util::DeviceExt;
 
 use super::adapter::About;
+use super::trouble::Troubles;
 
 /// What a device or its driver said when something failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +50,22 @@ pub struct Device {
     /// Whether kernels can be timed, and the nanoseconds of a tick.
     ticks: Option<f32>,
     profile: Mutex<Option<Profile>>,
-    /// The first error that was not asked for.
-    fault: Arc<Mutex<Option<Fault>>>,
+    told: Arc<Mutex<Told>>,
+    submissions: AtomicUsize,
+    troubles: Troubles,
+}
+
+/// Errors that come by the side.
+#[derive(Debug, Default)]
+struct Told {
+    /// The first that nobody has asked for yet.
+    first: Option<Fault>,
+    /// The loss of the device, for good.
+    lost: Option<Fault>,
+}
+
+fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Device {
@@ -64,22 +80,44 @@ impl Device {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Fault(error.to_string()))?;
-        let fault = Arc::new(Mutex::new(None));
-        let keep = |fault: &Arc<Mutex<Option<Fault>>>| {
-            let fault = Arc::clone(fault);
-            move |what: String| {
-                if let Ok(mut slot) = fault.lock() {
-                    slot.get_or_insert(Fault(what));
-                }
-            }
-        };
-        let say = keep(&fault);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
-        let say = keep(&fault);
-        device.set_device_lost_callback(move |_, what| say(format!("device lost: {what}")));
+        let told = Arc::new(Mutex::new(Told::default()));
+        let to = Arc::clone(&told);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&to).first.get_or_insert(Fault(error.to_string()));
+        }));
+        let to = Arc::clone(&told);
+        device.set_device_lost_callback(move |_, what| {
+            let what = what.trim_end_matches('.');
+            lock(&to).lost.get_or_insert(Fault(format!("device lost: {what}")));
+        });
         let ticks = (!timed.is_empty()).then(|| queue.get_timestamp_period());
-        let (pipelines, profile) = Default::default();
-        Ok(Self { about, device, queue, pipelines, ticks, profile, fault })
+        let (pipelines, profile, submissions, troubles) = Default::default();
+        Ok(Self { about, device, queue, pipelines, ticks, profile, told, submissions, troubles })
+    }
+
+    /// Ends the device, as when it is unplugged: what runs may end, whatever is asked later is a fault.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// Whether the device is lost: nothing will come from it any more.
+    pub fn is_lost(&self) -> bool {
+        lock(&self.told).lost.is_some()
+    }
+
+    /// Tapes that were submitted.
+    pub fn submissions(&self) -> usize {
+        self.submissions.load(Ordering::Relaxed)
+    }
+
+    /// Plants troubles, for tests of what answers them; submissions count from 0 again.
+    pub fn plant(self, troubles: Troubles) -> Self {
+        Self { troubles, submissions: AtomicUsize::new(0), ..self }
+    }
+
+    /// Whether it can time kernels.
+    pub fn has_clock(&self) -> bool {
+        self.ticks.is_some()
     }
 
     /// Times every kernel from here on, where the device can.
@@ -153,9 +191,19 @@ impl Device {
     }
 
     fn filled(&self, contents: &[u8], usage: wgpu::BufferUsages) -> Buffer {
-        let label = None;
-        let descriptor = wgpu::util::BufferInitDescriptor { label, contents, usage };
-        Buffer(self.device.create_buffer_init(&descriptor))
+        let size = contents.len().next_multiple_of(4).max(4) as u64;
+        let (label, mapped_at_creation) = (None, true);
+        let descriptor = wgpu::BufferDescriptor { label, size, usage, mapped_at_creation };
+        let buffer = self.device.create_buffer(&descriptor);
+        // Without memory, or without a device, there is none to be filled.
+        match buffer.get_mapped_range_mut(..) {
+            Ok(mut range) => range.slice(..contents.len()).copy_from_slice(contents),
+            Err(error) => {
+                lock(&self.told).first.get_or_insert(Fault(error.to_string()));
+            }
+        }
+        buffer.unmap();
+        Buffer(buffer)
     }
 
     /// A new tape.
@@ -171,9 +219,12 @@ impl Device {
         Tape { device: self, encoder, back: Vec::new(), clock, timed: Vec::new() }
     }
 
+    fn known(&self) -> MutexGuard<'_, HashMap<&'static str, wgpu::ComputePipeline>> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The pipeline of a kernel, compiled when it is first asked for.
     fn pipeline(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
-        let mut known = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let compile = || {
             let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(kernel.name),
@@ -191,7 +242,7 @@ impl Device {
                 cache: None,
             })
         };
-        known.entry(kernel.name).or_insert_with(compile).clone()
+        self.known().entry(kernel.name).or_insert_with(compile).clone()
     }
 
     fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u32>, Fault> {
@@ -200,9 +251,7 @@ impl Device {
             // Nobody listens any more where the wait has failed.
             let _ = send.send(done);
         });
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
-        self.device.poll(wait).map_err(|error| Fault(error.to_string()))?;
-        self.check()?;
+        self.wait()?;
         match receive.try_recv() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Fault(error.to_string())),
@@ -212,11 +261,36 @@ impl Device {
         Ok(bytemuck::pod_collect_to_vec(&view))
     }
 
-    /// The first error that came by the side.
+    /// Waits for all that was submitted.
+    fn wait(&self) -> Result<(), Fault> {
+        let waited = self.poll();
+        self.check()?;
+        waited
+    }
+
+    /// Waits, and has wgpu call those who want to know of what happened.
+    fn poll(&self) -> Result<(), Fault> {
+        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+        // wgpu panics where a device is lost while it waits.
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(waited) => waited.map(|_| ()).map_err(|error| Fault(error.to_string())),
+            Err(_) => {
+                let fault = Fault("device lost: waiting for it failed".to_owned());
+                Err(lock(&self.told).lost.get_or_insert(fault).clone())
+            }
+        }
+    }
+
+    /// What came by the side: a loss each time, any other error once.
     fn check(&self) -> Result<(), Fault> {
-        match self.fault.lock() {
-            Ok(mut fault) => fault.take().map_or(Ok(()), Err),
-            Err(_) => Err(Fault("an earlier error".to_owned())),
+        if lock(&self.told).first.is_some() {
+            // Of a loss wgpu tells in a wait only, of the errors that follow from it at once.
+            let _ = self.poll();
+        }
+        let mut told = lock(&self.told);
+        match told.lost.clone().or_else(|| told.first.take()) {
+            Some(fault) => Err(fault),
+            None => Ok(()),
         }
     }
 }
@@ -257,7 +331,11 @@ impl Tape<'_> {
     ) -> Result<(), Fault> {
         let Device { device, .. } = self.device;
         let pipeline = self.device.pipeline(kernel);
-        self.device.check()?;
+        if let Err(fault) = self.device.check() {
+            // It may be broken; who tries again compiles again.
+            self.device.known().remove(kernel.name);
+            return Err(fault);
+        }
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(buffers)
             .map(|(binding, buffer)| wgpu::BindGroupEntry {
@@ -312,6 +390,8 @@ impl Tape<'_> {
     /// # Errors
     /// [`Fault`], with what the driver said.
     pub fn submit(mut self) -> Result<Vec<Vec<u32>>, Fault> {
+        let number = self.device.submissions.fetch_add(1, Ordering::Relaxed);
+        self.device.troubles.at(number, self.device)?;
         let count = 2 * self.timed.len();
         if let Some(clock) = self.clock.take().filter(|_| count > 0) {
             let ticks = self.device.device.create_buffer(&wgpu::BufferDescriptor {
@@ -326,9 +406,7 @@ impl Tape<'_> {
         let Self { device, encoder, back, timed, .. } = self;
         device.queue.submit([encoder.finish()]);
         if back.is_empty() {
-            let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
-            device.device.poll(wait).map_err(|error| Fault(error.to_string()))?;
-            device.check()?;
+            device.wait()?;
         }
         let mut back: Vec<Vec<u32>> =
             back.iter().map(|buffer| device.read(buffer)).collect::<Result<_, _>>()?;

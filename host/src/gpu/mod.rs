@@ -9,21 +9,26 @@
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`].
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
+//! * [`trouble`]: faults that tests plant in a device.
 
 pub mod adapter;
 pub mod ahead;
 pub mod crown;
 pub mod device;
+#[cfg(test)]
+mod faults;
 pub mod memory;
 pub mod net;
 pub mod probes;
 pub mod qualify;
 pub mod shape;
+pub mod trouble;
 
 pub use adapter::{About, Adapters};
-pub use ahead::{Ahead, Asked, Job};
+pub use ahead::{Ahead, Asked, Job, Profiled};
 pub use crown::{Crown, Margins, Sample};
-pub use device::{Argument, Buffer, Device, Fault, Tape};
+pub use device::{Argument, Buffer, Device, Fault, Profile, Tape};
 pub use memory::Capacity;
 pub use net::Unfit;
 pub use qualify::{Measured, Refusal, qualify};
+pub use trouble::Troubles;
