@@ -2,10 +2,13 @@
 
 use super::Outcome;
 use crate::error::Result;
-use crate::gpu::{Adapters, qualify};
+use crate::gpu::{Adapters, Cache};
 use crate::report::Sink;
 
 /// List the GPUs that can be reached, the one to be taken first, and whether each may decide verdicts
+///
+/// It measures each anew; runs with --backend gpu believe for a month what was measured last, as long as
+/// device, driver and certus are the same.
 ///
 /// WGPU_BACKEND (vulkan, metal, dx12), WGPU_ADAPTER_NAME (a part of the name) and WGPU_POWER_PREF
 /// (low, high) choose among them.
@@ -14,15 +17,15 @@ pub struct Args {}
 
 /// Runs the subcommand.
 pub fn run(_: &Args) -> Result<Outcome> {
-    let adapters = Adapters::find();
+    let (adapters, cache) = (Adapters::find(), Cache::of_user());
     let mut sink = Sink::stdout();
     if adapters.is_empty() {
         sink.write(|out| writeln!(out, "no GPU: no adapter that runs compute shaders"))?;
     }
     for (i, about) in adapters.about().enumerate() {
         // Opening and asking a device can fail in the driver only, which says why.
-        let verdict = match adapters.open(i).map_err(Into::into).and_then(|device| qualify(&device))
-        {
+        let opened = adapters.open(i).map_err(Into::into);
+        let verdict = match opened.and_then(|device| cache.renew(&about, &device)) {
             Ok(measured) => {
                 let flushes = if measured.flushes { "flushes" } else { "keeps" };
                 format!(

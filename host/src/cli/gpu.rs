@@ -8,8 +8,8 @@ use certus_engine::region::Norm;
 use super::message::say;
 use super::samples::RunArgs;
 use crate::dataset::Dataset;
-use crate::error::{Error, Result};
-use crate::gpu::{Adapters, Ahead, Asked, Job, qualify};
+use crate::error::Error;
+use crate::gpu::{About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal};
 use crate::plan::SharedStage;
 use crate::radius::Search;
 
@@ -20,7 +20,7 @@ use crate::radius::Search;
 pub fn check(
     args: &RunArgs,
     method: Option<(&'static str, Options)>,
-) -> Result<Option<(&'static str, Options)>> {
+) -> crate::error::Result<Option<(&'static str, Options)>> {
     if !args.compute.is_gpu() {
         return Ok(None);
     }
@@ -64,33 +64,114 @@ pub fn begin(run: Run<'_>) -> Option<SharedStage> {
         (Some(epsilon), None) => Asked::Ball(epsilon),
         (None, None) => return None,
     };
-    let adapters = Adapters::find();
-    for (i, about) in adapters.about().enumerate() {
-        let device = match adapters.open(i) {
-            Ok(device) => device,
-            Err(fault) => {
-                say(format_args!("GPU: {about}: {fault}"));
-                continue;
-            }
-        };
-        if let Err(refusal) = qualify(&device) {
-            say(format_args!("GPU: {about} may decide nothing: {refusal}"));
-            continue;
+    let (adapters, cache) = (Adapters::find(), Cache::of_user());
+    let qualify = |about: &About, device: &_| cache.qualify(about, device);
+    let device = first(adapters.about(), |i| adapters.open(i), qualify, say)?;
+    Some(Arc::new(Ahead::begin(Job {
+        device,
+        words: Arc::clone(run.words),
+        set: Arc::clone(run.set),
+        todo: run.todo.to_vec(),
+        method: run.method,
+        norm: run.args.norm,
+        clip: run.clip,
+        asked,
+        profiled: false,
+        notice: Box::new(|what| say(what)),
+    })))
+}
+
+/// The first of the adapters that opens and qualifies; `say` is told why others do not, and of none.
+fn first<D>(
+    all: impl Iterator<Item = About>,
+    open: impl Fn(usize) -> Result<D, Fault>,
+    qualify: impl Fn(&About, &D) -> Result<Measured, Refusal>,
+    mut say: impl FnMut(String),
+) -> Option<D> {
+    let mut none = "there is none";
+    for (i, about) in all.enumerate() {
+        none = "there is none to be believed";
+        match open(i) {
+            Err(fault) => say(format!("GPU: {about}: {fault}")),
+            Ok(device) => match qualify(&about, &device) {
+                Ok(_) => return Some(device),
+                Err(refusal) => say(format!("GPU: {about} may decide nothing: {refusal}")),
+            },
         }
-        return Some(Arc::new(Ahead::begin(Job {
-            device,
-            words: Arc::clone(run.words),
-            set: Arc::clone(run.set),
-            todo: run.todo.to_vec(),
-            method: run.method,
-            norm: run.args.norm,
-            clip: run.clip,
-            asked,
-            profiled: false,
-            notice: Box::new(|what| say(what)),
-        })));
     }
-    let none = if adapters.is_empty() { "there is none" } else { "there is none to be believed" };
-    say(format_args!("GPU: {none}; the CPU does it all"));
+    say(format!("GPU: {none}; the CPU does it all"));
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use certus_shaders::layout::OPS;
+    use certus_shaders::twin;
+
+    use super::*;
+    use crate::gpu::probes::Rows;
+    use crate::gpu::qualify::{self, qualify};
+
+    /// The twin; `slips`, its products are two roundings off.
+    struct Twin {
+        slips: bool,
+    }
+
+    impl qualify::Asked for Twin {
+        fn ops(&self, pairs: &[[u32; 2]]) -> Result<Vec<u32>, Fault> {
+            let mut found: Vec<u32> = pairs.iter().flat_map(|pair| twin::ops(*pair)).collect();
+            for of in found.chunks_exact_mut(OPS) {
+                of[2] += if self.slips && f32::from_bits(of[2]).is_normal() { 2 } else { 0 };
+            }
+            Ok(found)
+        }
+
+        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 2]>, Fault> {
+            Ok(twin::sums(&rows.what, &rows.a, &rows.b))
+        }
+    }
+
+    fn about(name: &str) -> About {
+        About {
+            name: name.to_owned(),
+            kind: "discrete",
+            backend: "vulkan",
+            driver: "driver 1".to_owned(),
+            binding: 1 << 30,
+            workgroup: 1024,
+            half: false,
+        }
+    }
+
+    /// Which is taken, of adapters that do not open, slip, or are right; and what was said.
+    fn chosen(all: &[&str]) -> (Option<usize>, Vec<String>) {
+        let open = |i: usize| match all[i] {
+            "shut" => Err(Fault("no such device".to_owned())),
+            kind => Ok((i, Twin { slips: kind == "slips" })),
+        };
+        let mut said = Vec::new();
+        let qualify = |_: &About, (_, twin): &(usize, Twin)| qualify(twin);
+        let device = first(all.iter().map(|name| about(name)), open, qualify, |why| said.push(why));
+        (device.map(|(i, _)| i), said)
+    }
+
+    #[test]
+    fn a_device_that_is_wrong_decides_nothing() {
+        let (device, said) = chosen(&["shut", "slips", "right", "right"]);
+        assert_eq!(device, Some(2));
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[0], "GPU: shut (discrete, vulkan, driver 1): no such device");
+        let begin = "GPU: slips (discrete, vulkan, driver 1) may decide nothing: a * b of ";
+        assert!(said[1].starts_with(begin), "{said:?}");
+
+        let (device, said) = chosen(&["slips"]);
+        assert_eq!((device, said.len()), (None, 2));
+        assert_eq!(said[1], "GPU: there is none to be believed; the CPU does it all");
+
+        let (device, said) = chosen(&[]);
+        assert_eq!(device, None);
+        assert_eq!(said, ["GPU: there is none; the CPU does it all"]);
+
+        assert_eq!(chosen(&["right"]), (Some(0), Vec::new()));
+    }
 }

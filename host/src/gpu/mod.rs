@@ -6,13 +6,15 @@
 //!
 //! * [`adapter`]: the adapters that the system offers, and the choice among them.
 //! * [`device`]: an open device, its memory, and kernels run on it.
-//! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`].
+//! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
+//!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
 pub mod adapter;
 pub mod ahead;
+pub mod cache;
 pub mod crown;
 pub mod device;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub mod trouble;
 
 pub use adapter::{About, Adapters};
 pub use ahead::{Ahead, Asked, Job, Profiled};
+pub use cache::Cache;
 pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Profile, Tape};
 pub use memory::Capacity;

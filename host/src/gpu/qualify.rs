@@ -5,12 +5,14 @@ use std::fmt;
 use certus_shaders::kernel::{PROBE_OPS, PROBE_SUMS};
 use certus_shaders::layout::OPS;
 use certus_shaders::{ETA, U};
+use serde::{Deserialize, Serialize};
 
 use super::device::{Argument, Device, Fault};
 use super::probes::{self, Rows};
 
 /// What the probes of a device that qualifies have measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measured {
     /// Worst relative error of a sum or difference, flushing aside, in units of `2^-24`: 1 is rounding
     /// to nearest, 2 is either neighbour.

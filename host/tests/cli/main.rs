@@ -4,6 +4,8 @@ mod attack;
 mod bounds;
 mod data;
 mod decision_boundary;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod models;
 mod networks;
 mod options;

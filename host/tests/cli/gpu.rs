@@ -1,0 +1,38 @@
+//! `--backend gpu` where there is no GPU.
+
+use std::process::Output;
+
+use super::{Folder, command, digits, example, lines};
+
+/// `certus WHAT` on the digits where no driver is found.
+fn without_gpu(what: &[&str]) -> Output {
+    let folder = Folder::new();
+    let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    let absent = folder.path("absent.json");
+    let begin = [what[0], &model, "--data", &data, "--range", "0..40", "--format", "jsonl"];
+    command(&[&begin[..], &what[1..], &["--backend", "gpu"]].concat())
+        .env("WGPU_BACKEND", "vulkan")
+        .env("VK_DRIVER_FILES", &absent)
+        .env("VK_ICD_FILENAMES", &absent)
+        .env("XDG_CACHE_HOME", folder.path("cache"))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn without_a_gpu_the_cpu_does_it_all() {
+    for what in [&["certify", "--epsilon", "0.08"][..], &["radius"]] {
+        let found = without_gpu(what);
+        let told = String::from_utf8(found.stderr).unwrap();
+        assert_eq!(told, "certus: GPU: there is none; the CPU does it all\n");
+        let mut more = vec!["--range", "0..40", "--format", "jsonl"];
+        more.extend(&what[1..]);
+        let expected = digits(what[0], &more);
+        assert_eq!(found.status.code(), expected.status.code(), "{what:?}");
+        let [found, expected] =
+            [found.stdout, expected.stdout].map(|out| lines(&String::from_utf8(out).unwrap()));
+        assert_eq!(found.len(), 40);
+        assert!(found.iter().all(|line| line["backend"] == "cpu"));
+        assert_eq!(found, expected);
+    }
+}
