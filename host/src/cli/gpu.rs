@@ -6,6 +6,7 @@ use certus_engine::bounds::Options;
 use certus_engine::region::Norm;
 
 use super::message::say;
+use super::profile;
 use super::samples::RunArgs;
 use crate::dataset::Dataset;
 use crate::error::Error;
@@ -16,13 +17,13 @@ use crate::radius::Search;
 /// The method that a GPU takes over; none where no GPU is asked for.
 ///
 /// # Errors
-/// A method, or a norm with `--clip`, that no GPU knows.
+/// A method, or a norm with `--clip`, that no GPU knows; `--profile` without a GPU.
 pub fn check(
     args: &RunArgs,
     method: Option<(&'static str, Options)>,
 ) -> crate::error::Result<Option<(&'static str, Options)>> {
     if !args.compute.is_gpu() {
-        return Ok(None);
+        return args.without_profile().map(|()| None);
     }
     let Some(method) = method else {
         let message = "--backend gpu: expected --method auto, crown, crown-ibp or fast-lin, no GPU knows others";
@@ -56,9 +57,29 @@ pub struct Run<'a> {
     pub search: Option<&'a Search>,
 }
 
+/// A GPU at work.
+pub struct Started {
+    ahead: Arc<Ahead>,
+    samples: usize,
+}
+
+impl Started {
+    /// The stage that asks it.
+    pub fn stage(&self) -> SharedStage {
+        Arc::clone(&self.ahead) as SharedStage
+    }
+
+    /// Ends it, and prints what it did if that is asked for.
+    pub fn end(&self) {
+        if let Some(done) = self.ahead.end() {
+            profile::print(self.ahead.name(), &done, self.samples);
+        }
+    }
+}
+
 /// Sets the first GPU that can be believed to work; none, after a message that says why, where there is
 /// no such.
-pub fn begin(run: Run<'_>) -> Option<SharedStage> {
+pub fn begin(run: Run<'_>) -> Option<Started> {
     let asked = match (run.epsilon, run.search) {
         (_, Some(search)) => Asked::Radius(*search),
         (Some(epsilon), None) => Asked::Ball(epsilon),
@@ -67,7 +88,7 @@ pub fn begin(run: Run<'_>) -> Option<SharedStage> {
     let (adapters, cache) = (Adapters::find(), Cache::of_user());
     let qualify = |about: &About, device: &_| cache.qualify(about, device);
     let device = first(adapters.about(), |i| adapters.open(i), qualify, say)?;
-    Some(Arc::new(Ahead::begin(Job {
+    let ahead = Arc::new(Ahead::begin(Job {
         device,
         words: Arc::clone(run.words),
         set: Arc::clone(run.set),
@@ -76,9 +97,10 @@ pub fn begin(run: Run<'_>) -> Option<SharedStage> {
         norm: run.args.norm,
         clip: run.clip,
         asked,
-        profiled: false,
+        profiled: run.args.profile,
         notice: Box::new(|what| say(what)),
-    })))
+    }));
+    Some(Started { ahead, samples: run.todo.len() })
 }
 
 /// The first of the adapters that opens and qualifies; `say` is told why others do not, and of none.

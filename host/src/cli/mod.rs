@@ -18,6 +18,8 @@ mod message;
 mod options;
 mod pack;
 mod plot;
+#[cfg(feature = "gpu")]
+mod profile;
 mod radius;
 mod regions;
 mod samples;

@@ -22,7 +22,7 @@ pub fn check(
         let message = "--backend gpu: this certus is built without its feature gpu";
         return Err(Error::Usage(message.to_owned()));
     }
-    Ok(None)
+    args.without_profile().map(|()| None)
 }
 
 /// What a run asks of a GPU.
@@ -38,7 +38,20 @@ pub struct Run<'a> {
     pub search: Option<&'a Search>,
 }
 
+/// A GPU at work: none ever is.
+pub enum Started {}
+
+impl Started {
+    pub fn stage(&self) -> SharedStage {
+        match *self {}
+    }
+
+    pub fn end(&self) {
+        match *self {}
+    }
+}
+
 /// None.
-pub fn begin(_: Run<'_>) -> Option<SharedStage> {
+pub fn begin(_: Run<'_>) -> Option<Started> {
     None
 }

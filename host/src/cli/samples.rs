@@ -56,6 +56,10 @@ pub struct RunArgs {
     /// Say on standard error what work was done
     #[arg(long)]
     pub verbose: bool,
+    /// With --backend gpu, say on standard error how long each kernel took and how many multiply-adds
+    /// the GPU did, which --verbose does not count; counting costs some time
+    #[arg(long)]
+    pub profile: bool,
     /// Take part i of n of the rows, for several machines (put together by certus merge)
     #[arg(long, value_name = "i/n", allow_hyphen_values = true, help_heading = "Long runs")]
     pub shard: Option<String>,
@@ -68,6 +72,18 @@ impl RunArgs {
     /// What a method's plan is for, here.
     pub fn ask(&self, ask: Ask) -> Ask {
         if self.compute.is_portable() { Ask::Device } else { ask }
+    }
+
+    /// Refuses `--profile`, where no GPU computes.
+    ///
+    /// # Errors
+    /// Where it is asked for.
+    pub fn without_profile(&self) -> Result<()> {
+        if self.profile {
+            let message = "--profile: expected --backend gpu, whose kernels it times";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -184,8 +200,9 @@ impl<'a> Setup<'a> {
         let model = checked(&self.words);
         let simplex = self.question.stages.iter().any(|stage| stage.uses_norms());
         // A device has no norms from before.
-        let stages = match self.on_device(&todo, epsilon, search)? {
-            Some(first) => [&[first], &self.question.stages[1..]].concat(),
+        let on_device = self.on_device(&todo, epsilon, search)?;
+        let stages = match &on_device {
+            Some(first) => [&[first.stage()], &self.question.stages[1..]].concat(),
             None => self.question.stages.clone(),
         };
         let norms = simplex && !args.compute.is_portable() && !todo.is_empty();
@@ -283,18 +300,21 @@ impl<'a> Setup<'a> {
                 verbose::stages(&lines);
             }
         }
+        if let Some(gpu) = on_device {
+            gpu.end();
+        }
         Ok(outcome(&records))
     }
 }
 
 impl Setup<'_> {
-    /// The first stage on a GPU, where that is asked for and there is one.
+    /// A GPU at work on the first stage, where that is asked for and there is one.
     fn on_device(
         &self,
         todo: &[usize],
         epsilon: Option<f64>,
         search: Option<&Search>,
-    ) -> Result<Option<SharedStage>> {
+    ) -> Result<Option<gpu::Started>> {
         let Some(method) = gpu::check(self.args, self.plan.on_device)? else { return Ok(None) };
         let Self { args, words, set, .. } = self;
         let clip = self.question.clip;

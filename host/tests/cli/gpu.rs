@@ -1,8 +1,8 @@
-//! `--backend gpu` where there is no GPU.
+//! `--backend gpu` where there is no GPU, and `--profile` where none is asked for.
 
 use std::process::Output;
 
-use super::{Folder, command, digits, example, lines};
+use super::{Folder, command, digits, example, lines, refused};
 
 /// `certus WHAT` on the digits where no driver is found.
 fn without_gpu(what: &[&str]) -> Output {
@@ -21,12 +21,12 @@ fn without_gpu(what: &[&str]) -> Output {
 
 #[test]
 fn without_a_gpu_the_cpu_does_it_all() {
-    for what in [&["certify", "--epsilon", "0.08"][..], &["radius"]] {
+    for what in [&["certify", "--epsilon", "0.08"][..], &["radius"], &["radius", "--profile"]] {
         let found = without_gpu(what);
         let told = String::from_utf8(found.stderr).unwrap();
         assert_eq!(told, "certus: GPU: there is none; the CPU does it all\n");
         let mut more = vec!["--range", "0..40", "--format", "jsonl"];
-        more.extend(&what[1..]);
+        more.extend(what[1..].iter().filter(|option| **option != "--profile"));
         let expected = digits(what[0], &more);
         assert_eq!(found.status.code(), expected.status.code(), "{what:?}");
         let [found, expected] =
@@ -34,5 +34,14 @@ fn without_a_gpu_the_cpu_does_it_all() {
         assert_eq!(found.len(), 40);
         assert!(found.iter().all(|line| line["backend"] == "cpu"));
         assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_profile_is_a_gpus() {
+    let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    for backend in [&[][..], &["--backend", "cpu"], &["--backend", "portable"]] {
+        let args = ["radius", &model, "--data", &data, "--profile"];
+        refused(&[&args[..], backend].concat(), &["--profile: expected --backend gpu"]);
     }
 }
