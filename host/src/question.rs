@@ -48,6 +48,8 @@ pub struct Answer {
     pub witness: Option<Witness>,
     /// The simplex certificate in real semantics, where it was asked for.
     pub simplex: Option<Simplex<1>>,
+    /// Seconds that stages took ahead, less those that were waited for them.
+    pub ahead: f64,
 }
 
 impl Answer {
@@ -103,7 +105,7 @@ impl Question {
             answer.witness = known.witness;
             answer.simplex = known.simplex;
         }
-        answer.record.seconds = begun.elapsed().as_secs_f64();
+        answer.record.seconds = (begun.elapsed().as_secs_f64() + answer.ahead).max(0.0);
         answer
     }
 
@@ -123,7 +125,11 @@ impl Question {
             let ends = self.ends(x.len());
             let ball = self.ball(index, x, class, 0.0, &ends);
             let first = self.stages.first();
+            let waiting = Instant::now();
             let at_once = first.and_then(|stage| stage.radius(worker, &ball, &mut answer));
+            if let (Some(_), Some(seconds)) = (at_once, first.and_then(|s| s.seconds(index))) {
+                answer.ahead += seconds - waiting.elapsed().as_secs_f64();
+            }
             found = match at_once {
                 Some(radius) => {
                     if let Some(backend) = first.and_then(|stage| stage.backend(index)) {
@@ -143,7 +149,7 @@ impl Question {
         } else if answer.record.verdict == Verdict::Misclassified {
             answer.record.radius = Some(0.0);
         }
-        answer.record.seconds = begun.elapsed().as_secs_f64();
+        answer.record.seconds = (begun.elapsed().as_secs_f64() + answer.ahead).max(0.0);
         (answer, found)
     }
 
@@ -158,13 +164,16 @@ impl Question {
             if answer.record.backend != backend {
                 answer.record.backend = backend.to_owned();
             }
+            let waited = begun.elapsed().as_secs_f64();
+            let seconds = stage.seconds(ball.index).unwrap_or(waited);
+            answer.ahead += seconds - waited;
             let (proved, violated) = (known.proves(ball.epsilon), known.witness.is_some());
             if let Some(tally) = answer.stages.get_mut(k) {
                 *tally += Tally {
                     tried: 1,
                     certified: usize::from(proved),
                     falsified: usize::from(violated && !proved),
-                    seconds: begun.elapsed().as_secs_f64(),
+                    seconds,
                     work,
                 };
             }
@@ -234,6 +243,7 @@ impl Question {
             stages: vec![Tally::default(); self.stages.len()],
             witness: None,
             simplex: None,
+            ahead: 0.0,
         }
     }
 }

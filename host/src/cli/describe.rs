@@ -43,6 +43,10 @@ impl Setup<'_> {
         if args.compute.is_portable() {
             put("backend", args.compute.backend_name().to_owned());
         }
+        if args.compute.is_gpu() {
+            // Whichever it is, its bounds are not to the last bit those of the cores.
+            put("backend", "gpu".to_owned());
+        }
         put("scale", args.data.scale.to_string());
         if !args.data.mean.is_empty() || !args.data.std.is_empty() {
             put("mean", list(&args.data.mean));

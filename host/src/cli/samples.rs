@@ -264,7 +264,7 @@ impl<'a> Setup<'a> {
         done?;
         let lines = self.lines(&tallies.into_inner().unwrap_or_else(PoisonError::into_inner));
         let write = |records: &[Record], out: &mut dyn std::io::Write| {
-            write(format, records, &heading, out)?;
+            write(format, records, &heading.clone().on(records), out)?;
             // Of the samples that this run answered: what --resume took over has no stages.
             if format == Format::Table && lines.len() > 1 {
                 stages::write(&lines, out)
@@ -284,7 +284,7 @@ impl<'a> Setup<'a> {
             sink.finish()?;
         }
         if let Some(path) = args.plot.as_deref().filter(|_| !closed) {
-            Plot::of(&records, &heading).write(path)?;
+            Plot::of(&records, &heading.on(&records)).write(path)?;
         }
         let refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some((index, error)) = refused.first_key_value() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use certus_engine::bounds::Options;
 use certus_engine::certificate::{Verdict, verdict};
@@ -106,6 +107,8 @@ struct Answered {
     /// The class that it is about.
     class: usize,
     found: Bound,
+    /// Its share of the time that its chunk took.
+    seconds: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -220,6 +223,11 @@ impl Stage for Ahead {
         answered.then_some(&*self.backend)
     }
 
+    fn seconds(&self, index: usize) -> Option<f64> {
+        let state = self.shared.lock();
+        state.answers.get(&index)?.as_ref().map(|answer| answer.seconds)
+    }
+
     fn radius(&self, _: &mut Worker<'_>, ball: &Ball<'_>, _: &mut Answer) -> Option<f64> {
         match self.answer(ball) {
             Some(Bound::Radius(radius)) => Some(radius),
@@ -256,6 +264,7 @@ impl Job {
             if shared.lock().stopped {
                 return Ok(());
             }
+            let begun = Instant::now();
             let asked = self.asking(model, chunk);
             let answers = loop {
                 let samples = crown.capacity().samples.min(chunk.len());
@@ -273,11 +282,12 @@ impl Job {
                 }
             };
             self.count(&crown, shared);
+            let seconds = begun.elapsed().as_secs_f64() / asked.len().max(1) as f64;
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
             state.answers.extend(asked.iter().zip(answers).map(|(asking, found)| {
                 let class = asking.class;
-                (asking.index, found.map(|found| Answered { class, found }))
+                (asking.index, found.map(|found| Answered { class, found, seconds }))
             }));
             shared.changed.notify_all();
         }

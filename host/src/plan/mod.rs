@@ -64,6 +64,11 @@ pub trait Stage: Debug + Send + Sync {
         None
     }
 
+    /// Seconds that its answer about row `index` took, where that was found ahead and only waited for.
+    fn seconds(&self, _index: usize) -> Option<f64> {
+        None
+    }
+
     /// The largest radius that it certifies, for methods that find it without a ball being asked
     /// about; with what else it learns about the sample in `answer`. The ball's radius means nothing.
     fn radius(

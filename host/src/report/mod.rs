@@ -45,3 +45,18 @@ pub struct Heading {
     /// `cpu`, or the adapter's name.
     pub backend: String,
 }
+
+impl Heading {
+    /// With what has computed the records, a device's name before the cores; misclassified ones, which
+    /// nothing has, do not count.
+    #[must_use]
+    pub fn on(self, records: &[Record]) -> Self {
+        let computed = records.iter().filter(|record| record.verdict != Verdict::Misclassified);
+        let mut all: Vec<&str> = computed.map(|record| &*record.backend).collect();
+        all.sort_unstable();
+        all.dedup();
+        // Names of devices begin with a later letter.
+        all.reverse();
+        if all.is_empty() { self } else { Self { backend: all.join(", "), ..self } }
+    }
+}
