@@ -1,11 +1,13 @@
 //! A GPU's verdicts on real networks are the CPU's, but for what lies within its rounding budget; and its
 //! radii are the CPU's but for 0.2 %.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use certus::attack::{Nearest, Worker};
 use certus::dataset::Dataset;
 use certus::gpu::{Ahead, Asked, Device, Job};
+use certus::network::Network;
 use certus::plan::{SharedStage, propagation};
 use certus::question::Question;
 use certus::radius::Search;
@@ -31,9 +33,6 @@ const NETS: [(&str, Norm, f64); 6] = [
 /// What a GPU's budget may take from a radius.
 const LOSS: f64 = 0.002;
 
-/// Images of a net.
-const IMAGES: usize = 12;
-
 struct Net {
     words: Arc<Vec<u32>>,
     set: Arc<Dataset>,
@@ -41,15 +40,14 @@ struct Net {
 }
 
 impl Net {
-    fn new(test: &str, path: &str, norm: Norm, images: &[(Vec<f32>, usize)]) -> Option<Self> {
-        let network = outside::network(&outside::find(test, path)?);
-        let words = Arc::new(outside::words(&network));
+    fn new(network: &Network, norm: Norm, images: &[(Vec<f32>, usize)]) -> Self {
+        let words = Arc::new(outside::words(network));
         let data: Vec<f32> = images.iter().flat_map(|(x, _)| x.clone()).collect();
         let labels = images.iter().map(|(_, label)| *label).collect();
         let (rows, cols) = (images.len(), network.inputs);
         let set =
             Arc::new(Dataset { inputs: data, rows, cols, labels: Some(labels), shape: vec![cols] });
-        Some(Self { words, set, norm })
+        Self { words, set, norm }
     }
 
     fn gpu(&self, device: Device, asked: Asked) -> SharedStage {
@@ -62,6 +60,7 @@ impl Net {
             norm: self.norm,
             clip: None,
             asked,
+            profiled: false,
             notice: Box::new(|what| panic!("{what}")),
         }))
     }
@@ -79,26 +78,59 @@ fn cpu() -> SharedStage {
     propagation("crown", Options::new(Method::Crown))
 }
 
+/// A net, how it is asked, and with what.
+struct Subject {
+    name: String,
+    network: Network,
+    norm: Norm,
+    epsilon: f64,
+    images: Vec<(Vec<f32>, usize)>,
+}
+
+/// The example that comes with the project, and what there is of [`NETS`].
+fn subjects(test: &str, count: usize) -> Vec<Subject> {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/example");
+    let set = outside::samples(&example.join("digits.npz"), None);
+    let label = |i| set.label(i).expect("labelled");
+    let digits: Vec<_> =
+        (0..count.min(set.rows)).map(|i| (set.row(i).to_vec(), label(i))).collect();
+    let mut all = Vec::new();
+    for (norm, epsilon) in [(Norm::Linf, 0.05), (Norm::L2, 0.3), (Norm::L1, 1.0)] {
+        all.push(Subject {
+            name: "digits".to_owned(),
+            network: outside::network(&example.join("digits.onnx")),
+            norm,
+            epsilon,
+            images: digits.clone(),
+        });
+    }
+    let Some(images) = outside::mnist(test, count) else { return all };
+    all.extend(NETS.into_iter().filter_map(|(path, norm, epsilon)| {
+        let network = outside::network(&outside::find(test, path)?);
+        Some(Subject { name: path.to_owned(), network, norm, epsilon, images: images.clone() })
+    }));
+    all
+}
+
 #[test]
 fn verdicts_are_the_cpus_but_within_the_budget() {
     let test = "verdicts_are_the_cpus_but_within_the_budget";
-    let count = if long() { 100 } else { IMAGES };
-    let Some(images) = outside::mnist(test, count) else { return };
     let (mut certified, mut open, mut differ) = (0, 0, 0);
-    for (path, norm, epsilon) in NETS {
+    for subject in subjects(test, if long() { 100 } else { 12 }) {
         let Some(device) = device(test) else { return };
-        let few = if is_slow(&device) { 3 } else { images.len() };
-        let Some(net) = Net::new(test, path, norm, &images[..few]) else { return };
-        let (ours, theirs) =
-            (net.question(net.gpu(device, Asked::Ball(epsilon))), net.question(cpu()));
+        let Subject { name, network, norm, epsilon, mut images } = subject;
+        images.truncate(if is_slow(&device) { 3 } else { images.len() });
+        let net = Net::new(&network, norm, &images);
+        let ours = net.question(net.gpu(device, Asked::Ball(epsilon)));
+        let theirs = net.question(cpu());
         let mut worker = net.worker();
-        for (i, (x, label)) in images[..few].iter().enumerate() {
+        for (i, (x, label)) in images.iter().enumerate() {
             let mut ask = |question: &Question, epsilon| {
                 question.certify(&mut worker, i, x, Some(*label), epsilon).record
             };
             let (gpu, other) = (ask(&ours, epsilon), ask(&theirs, epsilon));
             let asked = other.verdict != Verdict::Misclassified;
-            assert_eq!(gpu.backend.starts_with("gpu"), asked, "{path} {i}: {}", gpu.backend);
+            assert_eq!(gpu.backend.starts_with("gpu"), asked, "{name} {i}: {}", gpu.backend);
             certified += usize::from(gpu.verdict == Verdict::Certified);
             open += usize::from(gpu.verdict == Verdict::Unknown);
             if gpu.verdict == other.verdict {
@@ -111,7 +143,7 @@ fn verdicts_are_the_cpus_but_within_the_budget() {
                 _ => (1.0 - LOSS, Verdict::Certified),
             };
             let there = ask(&theirs, epsilon * near).verdict;
-            assert_eq!(there, expected, "{path} {i}: {gpu:?}, {other:?}");
+            assert_eq!(there, expected, "{name} {i}: {gpu:?}, {other:?}");
         }
     }
     println!("{certified} certified, {open} open, {differ} within the budget");
@@ -121,33 +153,32 @@ fn verdicts_are_the_cpus_but_within_the_budget() {
 #[test]
 fn radii_are_the_cpus_and_below_what_attacks_find() {
     let test = "radii_are_the_cpus_and_below_what_attacks_find";
-    let count = if long() { 50 } else { 4 };
-    let Some(images) = outside::mnist(test, count) else { return };
     let mut worst = 0.0f64;
-    for (path, norm, start) in NETS {
+    for subject in subjects(test, if long() { 50 } else { 4 }) {
         let Some(device) = device(test) else { return };
-        let few = if is_slow(&device) { 1 } else { images.len() };
-        let Some(net) = Net::new(test, path, norm, &images[..few]) else { return };
+        let Subject { name, network, norm, epsilon: start, mut images } = subject;
+        images.truncate(if is_slow(&device) { 1 } else { images.len() });
+        let net = Net::new(&network, norm, &images);
         let search = Search { tolerance: start * 1e-4, budget: 60, start };
         let gpu = net.question(net.gpu(device, Asked::Radius(search)));
         let cpu = net.question(cpu());
         let mut worker = net.worker();
-        for (i, (x, label)) in images[..few].iter().enumerate() {
+        for (i, (x, label)) in images.iter().enumerate() {
             let (mut ours, found) = gpu.radius(&mut worker, i, x, Some(*label), &search);
             let (other, expected) = cpu.radius(&mut worker, i, x, Some(*label), &search);
             if other.record.verdict == Verdict::Misclassified {
                 continue;
             }
-            assert!(ours.record.backend.starts_with("gpu"), "{path} {i}");
+            assert!(ours.record.backend.starts_with("gpu"), "{name} {i}");
             let (found, expected) = (found.radius, expected.radius);
             // Either may stop a step of the grid apart.
             let step = search.tolerance;
             worst = worst.max((expected - found - step) / expected);
-            assert!(found + step >= expected * (1.0 - LOSS), "{path} {i}: {found} of {expected}");
-            assert!(found <= expected * (1.0 + LOSS) + step, "{path} {i}: {found} of {expected}");
+            assert!(found + step >= expected * (1.0 - LOSS), "{name} {i}: {found} of {expected}");
+            assert!(found <= expected * (1.0 + LOSS) + step, "{name} {i}: {found} of {expected}");
             Nearest::default().bracket(&gpu, &mut worker, x, &mut ours);
             let attacked = ours.record.attacked.unwrap_or(f64::INFINITY);
-            assert!(found <= attacked, "{path} {i}: {found} above {attacked}");
+            assert!(found <= attacked, "{name} {i}: {found} above {attacked}");
         }
     }
     println!("at most {:.4} % below", 100.0 * worst);

@@ -231,7 +231,9 @@ impl Case {
         };
         // Seventeen roundings of parts of it, and of what is off a device's unit.
         let mut budget = steps(17, of[4]) + 2.0 * U * steps(2, most + centre);
-        if (0..2).any(|k| chord[k] && fixed(of[k])) {
+        let edges = [1.0, f64::from(self.p.leak)];
+        let cut = |s: f64| edges.iter().any(|edge| (s - edge).abs() <= 8.0 * U * edge);
+        if (0..2).any(|k| chord[k] && cut(of[k])) {
             // Only a slope that rounds the coefficient takes a unit of the distance to the centre.
             budget += 2.0 * U * (most + centre);
         }
