@@ -7,7 +7,9 @@
 //!
 //! On a device nothing is assumed but what `soundness.md` 2 says of WGSL: `+ - *` round to either
 //! neighbour, subnormal numbers may be flushed going in and coming out, and a sum may be taken in any
-//! order unless its parts pass through memory behind a barrier.
+//! order unless its parts pass through memory behind a barrier, or as bits through an exclusive or with a
+//! word that only memory knows, which no compiler may take a term across. What decides a bound is rounded
+//! outward by one float through its bits (`shared/round.wgsl`): that covers either neighbour.
 
 pub mod kernel;
 pub mod layout;
