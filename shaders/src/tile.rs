@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::kernel::Kernel;
+use crate::layout::GRAIN;
 
 /// A tile of the product: of so many rows and columns, each thread with its part in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +41,16 @@ pub const NARROW: Tile =
 
 /// All of them.
 pub const ALL: [Tile; 3] = [WIDE, MIDDLE, NARROW];
+
+// Lists end where a vector of DEPTH does, and a block of FOLD too.
+const _: () = {
+    let mut i = 0;
+    while i < ALL.len() {
+        let Tile { depth, fold, .. } = ALL[i];
+        assert!((GRAIN as u32).is_multiple_of(depth) && fold.is_multiple_of(depth) && fold == FOLD);
+        i += 1;
+    }
+};
 
 /// Most roundings that a term of a product over `n` inner entries passes through: its product, the
 /// sum of its block, the blocks' sums; where what is shared comes first, one block more, and the sum

@@ -88,7 +88,7 @@ impl<'d> Crown<'d> {
         capacity: impl Fn(&super::shape::Shape) -> Option<Capacity>,
     ) -> Result<Self, Unfit> {
         let net = Net::new(device, model, norm)?;
-        let capacity = capacity(&net.shape).ok_or(Unfit::Size(0))?;
+        let capacity = capacity(&net.shape).ok_or(Unfit::Memory)?;
         let memory = Memory::new(device, &net.shape, model.inputs(), capacity);
         let generate = |tile: Tile| (tile, tile.kernel());
         let kernels =

@@ -31,6 +31,9 @@ pub enum Unfit {
     /// A layer's weights.
     #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
     Size(u64),
+    /// What a sample takes.
+    #[error("the GPU has no room for what one sample takes")]
+    Memory,
 }
 
 impl Net {

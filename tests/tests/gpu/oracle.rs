@@ -13,7 +13,7 @@ use certus_engine::relax::LowerSlope;
 use certus_engine::spec::Spec;
 use certus_tests::ask::{engine_region, storable};
 use certus_tests::generate::{Kind, breakers, case};
-use certus_tests::plan::{many, seed};
+use certus_tests::plan::{long, seed};
 use certus_tests::rational::Rational;
 use certus_tests::region::{Norm, Region};
 use certus_tests::truth::{Truth, magnitudes};
@@ -160,7 +160,7 @@ fn no_bound_is_above_the_exact_minimum() {
     let seed = seed(SEED);
     for kind in Kind::ALL {
         let mut seen = Seen::default();
-        let nets = many(NETS);
+        let nets = if long() { 2 * NETS } else { NETS };
         for index in 0..nets {
             let mut case = case(seed, kind, index as u64);
             storable(&mut case.net);
