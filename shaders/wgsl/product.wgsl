@@ -11,7 +11,7 @@
 @group(0) @binding(1) var<storage, read> tiles: array<vec2<u32>>;
 // [samples] first slot, [samples] rows, [slots] where a slot's row lies in `a`; a last word, 0.
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
-// [samples][layers] counts, then [samples][neurons].
+// [samples][layers] counts, the same of shared neurons, then [samples][neurons].
 @group(0) @binding(3) var<storage, read> live: array<u32>;
 @group(0) @binding(4) var<storage, read> w: array<f32>;
 @group(0) @binding(5) var<storage, read> a: array<vec4<f32>>;
