@@ -1,5 +1,6 @@
-// Sums of products: in one loop, in any order that the compiler likes, and in blocks whose sums pass
-// through workgroup memory behind a barrier, which fixes the order that matters.
+// Sums of products: in one loop, in any order that the compiler likes; in blocks whose sums pass through
+// workgroup memory behind a barrier; and in blocks whose sums pass through an exclusive or of their bits
+// with a word of memory, which is 0. Either fixes the order that matters.
 
 struct Sums {
     rows: u32,
@@ -13,7 +14,7 @@ struct Sums {
 // [rows][n] each.
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-// For each row: in one loop, in blocks.
+// For each row: in one loop, in blocks, in fenced blocks.
 @group(0) @binding(3) var<storage, read_write> found: array<f32>;
 
 var<workgroup> parts: array<f32, 64>;
@@ -37,7 +38,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var k = 0u; k < 64u; k++) {
             sum += parts[k];
         }
-        found[2u * row] = part(row, 0u, sums.n);
-        found[2u * row + 1u] = sum;
+        var fenced = 0.0;
+        var block = 0.0;
+        for (var i = 0u; i < sums.n; i++) {
+            block += a[row * sums.n + i] * b[row * sums.n + i];
+            if (i + 1u) % sums.block == 0u || i + 1u == sums.n {
+                fenced += bitcast<f32>(bitcast<u32>(block) ^ sums.none);
+                block = 0.0;
+            }
+        }
+        found[3u * row] = part(row, 0u, sums.n);
+        found[3u * row + 1u] = sum;
+        found[3u * row + 2u] = fenced;
     }
 }

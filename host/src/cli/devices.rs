@@ -34,7 +34,7 @@ pub fn run(_: &Args) -> Result<Outcome> {
                     measured.add,
                     measured.mul,
                     100.0 * measured.sum,
-                    100.0 * measured.blocks
+                    100.0 * measured.blocks.max(measured.fences)
                 )
             }
             Err(refusal) => format!("refused: {refusal}"),

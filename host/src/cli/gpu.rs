@@ -148,7 +148,7 @@ mod tests {
             Ok(found)
         }
 
-        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 2]>, Fault> {
+        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 3]>, Fault> {
             Ok(twin::sums(&rows.what, &rows.a, &rows.b))
         }
     }

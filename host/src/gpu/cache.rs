@@ -262,7 +262,7 @@ mod tests {
             Ok(pairs.iter().flat_map(|pair| twin::ops(*pair)).collect())
         }
 
-        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 2]>, Fault> {
+        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 3]>, Fault> {
             Ok(twin::sums(&rows.what, &rows.a, &rows.b))
         }
     }

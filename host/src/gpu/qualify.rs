@@ -25,6 +25,8 @@ pub struct Measured {
     pub sum: f64,
     /// The same in blocks.
     pub blocks: f64,
+    /// The same in blocks whose sums pass through their bits only.
+    pub fences: f64,
 }
 
 /// Why a device is not believed.
@@ -84,11 +86,11 @@ pub trait Asked {
     /// [`Fault`].
     fn ops(&self, pairs: &[[u32; 2]]) -> Result<Vec<u32>, Fault>;
 
-    /// `probe_sums`: for each row its sum in one loop and in blocks.
+    /// `probe_sums`: for each row its sum in one loop, in blocks and in fenced blocks.
     ///
     /// # Errors
     /// [`Fault`].
-    fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 2]>, Fault>;
+    fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 3]>, Fault>;
 }
 
 impl Asked for Device {
@@ -99,12 +101,12 @@ impl Asked for Device {
         Ok(self.run(&PROBE_OPS, &arguments, groups)?.concat())
     }
 
-    fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 2]>, Fault> {
+    fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 3]>, Fault> {
         let arguments = [
             Argument::Uniform(bytemuck::bytes_of(&rows.what)),
             Argument::Input(bytemuck::cast_slice(&rows.a)),
             Argument::Input(bytemuck::cast_slice(&rows.b)),
-            Argument::Output(2 * rows.what.rows as usize),
+            Argument::Output(3 * rows.what.rows as usize),
         ];
         let found = self.run(&PROBE_SUMS, &arguments, rows.what.rows)?.concat();
         Ok(bytemuck::cast_slice(&found).to_vec())
@@ -217,7 +219,7 @@ fn operations(of: [f32; 2], found: &[u32], measured: &mut Measured) -> Result<()
 }
 
 /// Checks the sums of some rows.
-fn sums(rows: &Rows, found: &[[f32; 2]], measured: &mut Measured) -> Result<(), Refusal> {
+fn sums(rows: &Rows, found: &[[f32; 3]], measured: &mut Measured) -> Result<(), Refusal> {
     let n = rows.what.n;
     if found.len() != rows.what.rows as usize {
         return Err(Fault("the probe wrote too little".to_owned()).into());
@@ -227,10 +229,11 @@ fn sums(rows: &Rows, found: &[[f32; 2]], measured: &mut Measured) -> Result<(), 
         let products = || a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
         let expected: f64 = products().sum();
         let size: f64 = products().map(f64::abs).sum();
-        let depths = [n, rows.what.block + n.div_ceil(rows.what.block)];
-        let slots = [&mut measured.sum, &mut measured.blocks];
+        let blocks = rows.what.block + n.div_ceil(rows.what.block);
+        let depths = [n, blocks, blocks];
+        let slots = [&mut measured.sum, &mut measured.blocks, &mut measured.fences];
         for (((depth, found), slot), block) in
-            depths.into_iter().zip(found).zip(slots).zip([n, rows.what.block])
+            depths.into_iter().zip(found).zip(slots).zip([n, rows.what.block, rows.what.block])
         {
             let k = f64::from(depth) * U;
             let allowed = k / (1.0 - k) * size + f64::from(n) * 4.0 * ETA;
@@ -254,7 +257,7 @@ mod tests {
     /// What goes wrong with the results of a pair.
     type WrongOps = fn([u32; 2], &mut [u32; OPS]);
     /// What goes wrong with sums.
-    type WrongSums = fn(&Rows, &mut [[f32; 2]]);
+    type WrongSums = fn(&Rows, &mut [[f32; 3]]);
 
     /// The twin, with something wrong.
     struct Twin {
@@ -272,7 +275,7 @@ mod tests {
             Ok(words.collect())
         }
 
-        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 2]>, Fault> {
+        fn sums(&self, rows: &Rows) -> Result<Vec<[f32; 3]>, Fault> {
             let mut found = twin::sums(&rows.what, &rows.a, &rows.b);
             (self.sums)(rows, &mut found);
             Ok(found)
@@ -293,7 +296,7 @@ mod tests {
         let measured = qualify(&RIGHT).unwrap();
         assert!(measured.add > 0.9 && measured.add <= 1.0, "{measured:?}");
         assert!(measured.mul > 0.9 && measured.mul <= 1.0, "{measured:?}");
-        assert!(!measured.flushes && measured.sum < 1.0 && measured.blocks < 1.0, "{measured:?}");
+        assert!(!measured.flushes && measured.sum < 1.0 && measured.fences < 1.0, "{measured:?}");
     }
 
     #[test]
@@ -344,7 +347,7 @@ mod tests {
 
     #[test]
     fn sums_that_lose_terms_are_refused() {
-        let wrong: [WrongSums; 3] = [
+        let wrong: [WrongSums; 4] = [
             // The last term.
             |rows, found| {
                 let n = rows.what.n as usize;
@@ -362,6 +365,8 @@ mod tests {
                 }
             },
             |_, found| found[0][1] = f32::NAN,
+            // A compiler that takes terms across a fence.
+            |_, found| found.iter_mut().for_each(|found| found[2] = found[0]),
         ];
         for sums in wrong {
             let found = qualify(&Twin { sums, ..RIGHT });
@@ -376,7 +381,7 @@ mod tests {
             fn ops(&self, _: &[[u32; 2]]) -> Result<Vec<u32>, Fault> {
                 Err(Fault("device lost: removed".to_owned()))
             }
-            fn sums(&self, _: &Rows) -> Result<Vec<[f32; 2]>, Fault> {
+            fn sums(&self, _: &Rows) -> Result<Vec<[f32; 3]>, Fault> {
                 Ok(Vec::new())
             }
         }

@@ -13,10 +13,10 @@ pub fn ops([a, b]: [u32; 2]) -> [u32; OPS] {
     [sum, difference, product, least, most, size, flags]
 }
 
-/// `probe_sums`: each row's sum in one loop, and in blocks.
+/// `probe_sums`: each row's sum in one loop, and in blocks, twice.
 ///
 /// `a`, `b`: `[rows][n]`.
-pub fn sums(what: &Sums, a: &[f32], b: &[f32]) -> Vec<[f32; 2]> {
+pub fn sums(what: &Sums, a: &[f32], b: &[f32]) -> Vec<[f32; 3]> {
     let (n, block) = (what.n as usize, what.block as usize);
     let rows = a.chunks_exact(n).zip(b.chunks_exact(n)).take(what.rows as usize);
     rows.map(|(a, b)| {
@@ -24,7 +24,8 @@ pub fn sums(what: &Sums, a: &[f32], b: &[f32]) -> Vec<[f32; 2]> {
             a[from..to].iter().zip(&b[from..to]).fold(0.0f32, |sum, (a, b)| sum + a * b)
         };
         let parts = (0..MOST_BLOCKS).map(|k| ((k * block).min(n), ((k + 1) * block).min(n)));
-        [part(0, n), parts.fold(0.0, |sum, (from, to)| sum + part(from, to))]
+        let blocks = parts.fold(0.0, |sum, (from, to)| sum + part(from, to));
+        [part(0, n), blocks, blocks]
     })
     .collect()
 }
