@@ -44,13 +44,13 @@ pub const START: Kernel = kernel!("start", 64, "round", "step");
 /// Rows of margins.
 pub const MARGINS: Kernel = kernel!("margins", 64, "round", "step");
 /// Lines in place of activations.
-pub const RELAX: Kernel = kernel!("relax", 64, "round", "step");
+pub const RELAX: Kernel = kernel!("relax", 64, "round", "step", "settle", "improve");
 /// Lines in place of activations, in the first step of both rows of a neuron; a pair a workgroup.
-pub const JOIN: Kernel = kernel!("join", 64, "round", "step");
+pub const JOIN: Kernel = kernel!("join", 64, "round", "step", "settle");
 /// Rows of neurons that are still open; a sample a workgroup.
 pub const COMPACT: Kernel = kernel!("compact", 256, "round", "step", "scan");
 /// Bounds of rows.
-pub const REACH: Kernel = kernel!("reach", 64, "round", "step");
+pub const REACH: Kernel = kernel!("reach", 64, "round", "step", "improve");
 /// Lines of a layer; a sample a workgroup.
 pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky");
 

@@ -14,16 +14,6 @@
 // Gain, its size and budget of either row.
 var<workgroup> sums: array<array<vec3<f32>, 2>, 64>;
 
-fn drop_negligible(x: f32) -> f32 {
-    return select(x, 0.0, abs(x) < NEGLIGIBLE);
-}
-
-fn settle(slot: u32, sample: u32, total: vec3<f32>) {
-    let gains = add_up(mul_up(p.gamma, inflate(total.y)), p.under);
-    let loss = add_up(add_up(inflate(total.z), gains), scalars[scalar(sample, SCALARS + p.layer)]);
-    floors[slot] = sub_down(add_down(floors[slot], total.x), loss);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let slot = 2u * (group.y * 32768u + group.x);

@@ -76,14 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (p.flags & NEURONS) == 0u {
             found[sample * p.outputs + slots[slot].y] = bound;
         } else {
-            let neuron = slots[slot].y / 2u;
-            if (slots[slot].y & 1u) == 0u {
-                let at = sample * 2u * p.width + neuron;
-                ends[at] = better_lower(ends[at], bound);
-            } else {
-                let at = (sample * 2u + 1u) * p.width + neuron;
-                ends[at] = -better_lower(-ends[at], bound);
-            }
+            improve(slots[slot], bound);
         }
     }
 }

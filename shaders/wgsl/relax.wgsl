@@ -17,10 +17,6 @@
 // Gain, its size, budget, reach.
 var<workgroup> sums: array<vec4<f32>, 64>;
 
-fn drop_negligible(x: f32) -> f32 {
-    return select(x, 0.0, abs(x) < NEGLIGIBLE);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let slot = group.y * 32768u + group.x;
@@ -57,20 +53,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     if t == 0u {
         let total = sums[0];
-        let before = floors[slot];
         if (p.flags & (BOUNDED | NEURONS)) == (BOUNDED | NEURONS) {
-            let bound = sub_down(before, inflate(total.w));
-            let neuron = slots[slot].y / 2u;
-            if (slots[slot].y & 1u) == 0u {
-                let at = sample * 2u * p.width + neuron;
-                ends[at] = better_lower(ends[at], bound);
-            } else {
-                let at = (sample * 2u + 1u) * p.width + neuron;
-                ends[at] = -better_lower(-ends[at], bound);
-            }
+            improve(slots[slot], sub_down(floors[slot], inflate(total.w)));
         }
-        let gains = add_up(mul_up(p.gamma, inflate(total.y)), p.under);
-        let loss = add_up(add_up(inflate(total.z), gains), scalars[scalar(sample, SCALARS + p.layer)]);
-        floors[slot] = sub_down(add_down(before, total.x), loss);
+        settle(slot, sample, total.xyz);
     }
 }

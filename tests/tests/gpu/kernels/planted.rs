@@ -88,7 +88,11 @@ fn mistakes_in_rows_are_found() {
         case.check(&case.run(&device, kernel))
     });
     for (name, from, to) in [
-        ("relax_free", "add_down(before, total.x), loss)", "add_down(before, total.x), 0.0)"),
+        (
+            "relax_free",
+            "add_down(floors[slot], total.x), loss)",
+            "add_down(floors[slot], total.x), 0.0)",
+        ),
         ("relax_other", "let lower = old > 0.0", "let lower = old < 0.0"),
         ("relax_underflow", ", scalars[scalar(sample, SCALARS + p.layer)])", ", 0.0 * scalars[0])"),
         (
