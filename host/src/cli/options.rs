@@ -75,7 +75,7 @@ pub enum BackendArg {
     Cpu,
     /// The same bits as on every device: plain loops, a row at a time
     Portable,
-    /// The first GPU of certus devices, for CROWN and its kin; what it leaves to the cores
+    /// The first GPU of certus devices, for CROWN and its kin; the cores take what that leaves open
     Gpu,
 }
 
