@@ -11,6 +11,7 @@
 @group(0) @binding(6) var<storage, read_write> feed: array<f32>;
 
 var<workgroup> chords: array<f32, 256>;
+var<workgroup> middles: array<f32, 256>;
 // The largest magnitude that an error of a coefficient may meet, the sum of the outputs' magnitudes,
 // and whether a mass is out of range.
 var<workgroup> sums: array<vec3<f32>, 256>;
@@ -48,18 +49,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let dead = hi <= 0.0 && leak == 0.0 && lo < 0.0;
             let both = stable || p.slope == 3u;
             let alive = inside && !dead && both == (part == 0u);
+            let below = select(lo, mul_down(leak, lo), lo < 0.0 && leak != 1.0);
+            let above = select(hi, mul_up(leak, hi), hi < 0.0 && leak != 1.0);
+            let bottom = select(below, 0.0, lo < 0.0 && leak == 0.0);
+            let top = select(above, 0.0, hi < 0.0 && leak == 0.0);
+            let half = 0.5 * bottom + 0.5 * top;
+            // Where it is flushed the next layer's weights meet what is lost.
+            let normal = select(half, 0.0, abs(half) < ETA);
+            middles[t] = select(normal, bottom, bottom == top);
+            // Behind its barriers the middle is one number, as the chord is.
             let place = before(t, alive);
             var mid = 0.0;
             var radius = 0.0;
             if alive {
-                let below = select(lo, mul_down(leak, lo), lo < 0.0 && leak != 1.0);
-                let above = select(hi, mul_up(leak, hi), hi < 0.0 && leak != 1.0);
-                let bottom = select(below, 0.0, lo < 0.0 && leak == 0.0);
-                let top = select(above, 0.0, hi < 0.0 && leak == 0.0);
-                mid = 0.5 * bottom + 0.5 * top;
-                // Where it is flushed the next layer's weights meet what is lost.
-                mid = select(mid, 0.0, abs(mid) < ETA);
-                mid = select(mid, bottom, bottom == top);
+                mid = middles[t];
                 radius = max(sub_up(mid, bottom), sub_up(top, mid));
                 radius = select(radius, 0.0, bottom == top);
                 var gain_lo = -gain_up(chosen.slope_lo, 0.0, -centre, -mid);

@@ -1,5 +1,6 @@
 // Directed rounding, as the engine's `num` has it. Each result passes through its bits, so that no
-// compiler takes an operation across it, and is one float up, which covers either neighbour.
+// compiler takes an operation across it, and is one float up, which covers either neighbour. What is tiny
+// becomes one number: the result of a sum, which a compiler might add to another in another order.
 
 // Relative error of one operation.
 const U = 0x1p-23;
@@ -13,7 +14,7 @@ fn up(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
     let size = bits & 0x7fffffffu;
     if size < LEAST {
-        return bitcast<f32>(bits) + 2.0 * TINY;
+        return 2.0 * TINY;
     }
     if size < INFINITE {
         return bitcast<f32>(select(bits - 1u, bits + 1u, bits < 0x80000000u));
