@@ -199,14 +199,10 @@ impl<'d> Crown<'d> {
     /// The margins, which the class's own output caps before a last ReLU.
     fn capped(&self, found: &[f32]) -> Vec<f32> {
         let Some((own, margins)) = found.split_last() else { return Vec::new() };
-        let cap = if self.net.shape.rectified { *own } else { f32::INFINITY };
-        let bound = |x: &f32| {
-            let least = if cap < *x { cap } else { *x };
-            // NaN and infinity bound nothing; a cap that is no number caps all.
-            let known = x.is_finite() && !cap.is_nan() && least.is_finite();
-            if known { least } else { f32::NEG_INFINITY }
-        };
-        margins.iter().map(bound).collect()
+        // NaN and infinity bound nothing.
+        let known = |x: f32| if x.is_finite() { x } else { f32::NEG_INFINITY };
+        let cap = if self.net.shape.rectified { known(*own) } else { f32::INFINITY };
+        margins.iter().map(|x| known(*x).min(cap)).collect()
     }
 
     /// Writes the samples' regions; gives for each whether it can be asked about.
@@ -236,18 +232,21 @@ impl<'d> Crown<'d> {
                 }
                 let sizes = || mid.iter().zip(&*rad).map(|(m, r)| add_up(m.abs(), *r));
                 let largest = sizes().fold(0.0f32, f32::max);
-                if !self.net.is_in_range(f64::from(largest)) {
+                scalars[0] = sizes().fold(0.0, add_up);
+                if !self.net.is_in_range(f64::from(largest), f64::from(scalars[0])) {
                     fit = Err(Error::Magnitude { layer: 0 });
                 }
-                scalars[0] = sizes().fold(0.0, add_up);
                 scalars[1] = match sample.region {
-                    Region::Ball(ball) | Region::BallInBox { ball, .. } => {
+                    Region::Ball(ball) | Region::BallInBox { ball, .. }
+                        if ball.norm == self.norm =>
+                    {
                         // Around the middle that the device has.
                         let around =
                             if moved > 0.0 { add_up(ball.radius, moved) } else { ball.radius };
                         normal_up(around)
                     }
-                    Region::Box { .. } => 0.0,
+                    // Of no ball of this norm: the box's own length, in l1, which no other exceeds.
+                    _ => rad.iter().copied().fold(0.0, add_up),
                 };
             }
             if fit.is_err() {
@@ -260,6 +259,9 @@ impl<'d> Crown<'d> {
         }
         self.device.write(&self.memory.inputs, 0, bytemuck::cast_slice(&boxes));
         self.device.write(&self.memory.scalars, 0, bytemuck::cast_slice(&scalars));
+        // What no kernel writes is no bound.
+        let nothing = vec![f32::NAN; samples.len() * outputs];
+        self.device.write(&self.memory.found, 0, bytemuck::cast_slice(&nothing));
         fits
     }
 

@@ -2,7 +2,11 @@
 
 use super::device::{Buffer, Device};
 use super::shape::Shape;
+use certus_shaders::kernel::SLOTS;
 use certus_shaders::layout::{LINES, SCALARS};
+
+/// Workgroups of a dispatch, in one direction, that every device takes.
+const GROUPS: usize = 65535;
 
 /// How large a batch may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,8 @@ impl Capacity {
         samples: usize,
     ) -> Option<Self> {
         let words = words(shape, inputs);
+        // Kernels count words in 32 bits.
+        let binding = binding.min(1 << 32);
         let (sample, row) = words.split_at(9);
         let bytes = |words: &[usize]| 4 * words.iter().sum::<usize>() as u64;
         let fits = |words: &[usize]| {
@@ -53,7 +59,9 @@ impl Capacity {
         // A sample's rows are never parted; a quarter of the memory is for what is kept of samples.
         let least = 2 * shape.width;
         let samples = samples.min(fits(sample)).min((total / 4 / bytes(sample)) as usize);
+        let samples = samples.min(GROUPS);
         let most = fits(row).min((3 * (total / 4) / bytes(row)) as usize);
+        let most = most.min(GROUPS * SLOTS.workgroup as usize);
         let slots = most.min(least.saturating_mul(samples));
         (samples > 0 && slots >= least).then_some(Self { samples, slots })
     }

@@ -15,7 +15,7 @@ pub struct Net {
     pub weights: Vec<Buffer>,
     /// Of each layer `[rows]` biases, `[rows]` dual norms of the rows of its weights, and 0.
     pub biases: Vec<Buffer>,
-    /// Largest `sum_j |W_ij|` of each layer, and largest bias.
+    /// Largest `sum_j |W_ij|` of each layer, and largest bias, errors included.
     sizes: Vec<(f64, f64)>,
 }
 
@@ -25,9 +25,6 @@ pub enum Unfit {
     /// An activation.
     #[error("the GPU knows ReLU, leaky ReLU and identity only")]
     Activation,
-    /// The norm, or its box.
-    #[error("the GPU knows linf, and l1 and l2 without --clip, only")]
-    Region,
     /// A layer's weights.
     #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
     Size(u64),
@@ -59,21 +56,22 @@ impl Net {
                 return Err(Unfit::Size(bytes >> 20));
             }
             let offset = layer.bias.iter().fold(0.0, |most: f64, b| most.max(f64::from(b.abs())));
-            sizes.push((most * (1.0 + f64::from(layer.weight_error)), offset));
+            let (weight, error) = (f64::from(layer.weight_error), f64::from(layer.bias_error));
+            sizes.push((most * (1.0 + weight), offset + error));
             weights.push(device.upload(bytemuck::cast_slice(&w)));
             biases.push(device.upload(bytemuck::cast_slice(&bias)));
         }
         Ok(Self { shape, weights, biases, sizes })
     }
 
-    /// Whether nothing can overflow for inputs of this magnitude: WGSL leaves open what an overflow
-    /// gives, even that it is no number.
+    /// Whether nothing can overflow for inputs of this magnitude, which come to `total`: WGSL leaves open
+    /// what an overflow gives, even that it is no number.
     ///
     /// The coefficients of a row have a sum of magnitudes of at most C, the product of the largest row
     /// sums, as slopes are at most 1; an activation is at most m. All that is summed on a device stays
     /// below `C^2` and `8 C m` (lines above it and budgets are at most a few m).
-    pub fn is_in_range(&self, input: f64) -> bool {
-        let (mut reach, mut largest, mut coefficients) = (input, input, 2.0f64);
+    pub fn is_in_range(&self, input: f64, total: f64) -> bool {
+        let (mut reach, mut largest, mut coefficients) = (input, total, 2.0f64);
         for (most, bias) in &self.sizes {
             reach = reach * most + bias;
             largest = largest.max(reach);
