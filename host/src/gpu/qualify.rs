@@ -125,16 +125,17 @@ impl Asked for Device {
 /// [`Refusal`], the first found.
 pub fn qualify(device: &impl Asked) -> Result<Measured, Refusal> {
     let mut measured = Measured::default();
+    let ask = |pairs: &[[u32; 2]]| match device.ops(pairs)? {
+        found if found.len() == OPS * pairs.len() => Ok(found),
+        _ => Err(Refusal::from(Fault("the probe wrote too little".to_owned()))),
+    };
     let pairs = probes::pairs();
-    let found = device.ops(&pairs)?;
-    if found.len() != OPS * pairs.len() {
-        return Err(Fault("the probe wrote too little".to_owned()).into());
-    }
+    let found = ask(&pairs)?;
     for (pair, found) in pairs.iter().zip(found.chunks_exact(OPS)) {
         operations(pair.map(f32::from_bits), found, &mut measured)?;
     }
     let pairs = probes::beyond();
-    for (pair, found) in pairs.iter().zip(device.ops(&pairs)?.chunks_exact(OPS)) {
+    for (pair, found) in pairs.iter().zip(ask(&pairs)?.chunks_exact(OPS)) {
         let of @ [a, b] = pair.map(f32::from_bits);
         let exact = [f64::from(a) + f64::from(b), f64::from(a) - f64::from(b)];
         let exact = [exact[0], exact[1], f64::from(a) * f64::from(b)];
