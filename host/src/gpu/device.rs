@@ -1,4 +1,4 @@
-//! An open device, and a kernel run on it once.
+//! An open device, its memory, and kernels run on it in order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ pub enum Argument<'a> {
     Output(usize),
 }
 
-/// Most time that one kernel may take before its device counts as lost.
+/// Most time that one submission may take before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What memory of kernels is used for.
