@@ -1,6 +1,7 @@
 //! Curved activations in f64, and how close two lines can come to them.
 
 use certus_engine::model::Activation;
+use certus_engine::relax::Relaxation;
 
 /// Kinks, jumps, inflections, lowest points and ends of the activations' interesting parts.
 pub const SPECIAL: [f32; 16] = [
@@ -50,6 +51,79 @@ pub fn reference(activation: Activation, z: f32) -> [f64; 2] {
         other => panic!("{other:?} is not curved"),
     };
     [y; 2]
+}
+
+/// All curved activations, with some parameters.
+pub fn activations() -> Vec<Activation> {
+    let mut all = vec![
+        Activation::Abs,
+        Activation::Sign,
+        Activation::Step,
+        Activation::Softplus,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Atan,
+        Activation::Silu,
+        Activation::Gelu,
+    ];
+    all.extend([(0.0, 6.0), (-1.0, 1.0), (-3.5, -0.25)].map(|(lo, hi)| Activation::Clip(lo, hi)));
+    all.extend([1.0, 0.3, 1.67, 20.0].map(Activation::Elu));
+    all
+}
+
+/// An interval of some scale, often about 0 or a special point.
+pub fn interval(rng: &mut fastrand::Rng) -> (f32, f32) {
+    let scale = 10f32.powf(rng.f32() * 8.0 - 5.0);
+    let centre = match rng.usize(0..4) {
+        0 => 0.0,
+        1 => SPECIAL[rng.usize(0..SPECIAL.len())],
+        2 => 10.0 * (rng.f32() - 0.5),
+        _ => 100.0 * scale * (rng.f32() - 0.5),
+    };
+    let (a, b) = (centre - scale * rng.f32(), centre + scale * rng.f32());
+    if rng.usize(0..20) == 0 { (a, a) } else { (a, b) }
+}
+
+/// Points of `[lo, hi]` where lines may fail: ends, kinks, inflections, tangent points (wherever the
+/// function comes nearest to a line), and their neighbours.
+pub fn points(activation: Activation, lo: f32, hi: f32, line: &Relaxation) -> Vec<f32> {
+    let mut all = vec![lo, hi];
+    all.extend(SPECIAL);
+    if let Activation::Clip(a, b) = activation {
+        all.extend([a, b]);
+    }
+    let grid =
+        |i: usize| (f64::from(lo) + (f64::from(hi) - f64::from(lo)) * i as f64 / 64.0) as f32;
+    let gap = |z: f32, above: bool| {
+        let y = reference(activation, z)[0];
+        if above {
+            f64::from(line.slope_up) * f64::from(z) + f64::from(line.icpt_up) - y
+        } else {
+            y - f64::from(line.slope_lo) * f64::from(z) - f64::from(line.icpt_lo)
+        }
+    };
+    for above in [true, false] {
+        let nearest = (1..64).min_by(|i, j| gap(grid(*i), above).total_cmp(&gap(grid(*j), above)));
+        let i = nearest.expect("63 of them");
+        // Halve the bracket around the nearest of the grid.
+        let (mut a, mut b) = (grid(i - 1), grid(i + 1));
+        for _ in 0..40 {
+            let (c, d) = (a + (b - a) * 0.382, a + (b - a) * 0.618);
+            if gap(c, above) < gap(d, above) { b = d } else { a = c }
+        }
+        all.push(a);
+    }
+    let mut near = Vec::new();
+    for z in all {
+        let (mut down, mut up) = (z, z);
+        for _ in 0..8 {
+            near.extend([down, up]);
+            (down, up) = (down.next_down(), up.next_up());
+        }
+    }
+    near.extend((0..=64).map(grid));
+    near.retain(|z| lo <= *z && *z <= hi);
+    near
 }
 
 /// The least distance, at the middle of `[lo, hi]`, between a line above the activation and one

@@ -6,7 +6,7 @@
 //! * [`geometry`]: exact distances to facets, decision boundaries and adversarial points.
 //! * [`members`]: floats of a region, for what runs in floats.
 //! * [`generate`]: seeded random networks, and networks that break careless verifiers.
-//! * [`curves`]: curved activations in f64.
+//! * [`curves`]: curved activations in f64; [`curved`]: random networks of them.
 //! * [`dense`]: the papers' bounds in f64, and a search for small outputs.
 //! * [`outside`]: data from outside the project.
 //! * [`naive`]: bounds that forget rounding, to show that those networks bite.
@@ -19,6 +19,7 @@
 //! * [`plan`]: seeds and amounts.
 
 pub mod ask;
+pub mod curved;
 pub mod curves;
 pub mod dense;
 pub mod floats;

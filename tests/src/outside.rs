@@ -55,6 +55,21 @@ pub fn network(path: &Path) -> Network {
     import::read(path).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Reads an ONNX net without the softmax at its end, which the importer refuses and which keeps the
+/// order of the outputs. In its place comes a flatten: a name of as many bytes, which takes the same
+/// attribute and changes nothing.
+///
+/// # Panics
+/// If it cannot be read, or has no softmax.
+pub fn logits(path: &Path) -> Network {
+    let mut bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    // The operator's name is field 4 of a node, behind its length.
+    let found = bytes.windows(9).position(|window| window == b"\x22\x07Softmax");
+    let at = found.unwrap_or_else(|| panic!("{}: no softmax", path.display())) + 2;
+    bytes[at..at + 7].copy_from_slice(b"Flatten");
+    import::onnx(&bytes, path).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// The blob of a network, in words.
 ///
 /// # Panics

@@ -12,7 +12,6 @@ use std::io::Read;
 use std::path::Path;
 
 use certus::attack::{Attack, Method, Threat, Worker, replay};
-use certus::import;
 use certus::plan::propagation;
 use certus::question::Question;
 use certus::report::Verdict;
@@ -63,18 +62,6 @@ fn images(folder: &Path) -> Vec<(Vec<f32>, usize)> {
         (numbers(&folder.join(format!("image{}", i + 1))), label as usize)
     };
     labels.into_iter().enumerate().map(image).collect()
-}
-
-/// The net without the softmax at its end, which the importer refuses and which keeps the order of
-/// the outputs. In its place comes a flatten: a name of as many bytes, which takes the same
-/// attribute and changes nothing.
-fn logits(path: &Path) -> Vec<u32> {
-    let mut bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    // The operator's name is field 4 of a node, behind its length.
-    let found = bytes.windows(9).position(|window| window == b"\x22\x07Softmax");
-    let at = found.unwrap_or_else(|| panic!("{}: no softmax", path.display())) + 2;
-    bytes[at..at + 7].copy_from_slice(b"Flatten");
-    outside::words(&import::onnx(&bytes, path).unwrap_or_else(|error| panic!("{error}")))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -213,7 +200,7 @@ fn every_published_verdict_is_met() {
         let told = format!("{SIDE}/results/verinet/mnist_{name}.txt");
         let Some(told) = outside::find(test, &told) else { continue };
         let told = std::fs::read_to_string(&told).unwrap_or_else(|error| panic!("{error}"));
-        let words = logits(&path);
+        let words = outside::words(&outside::logits(&path));
         let model = Model::from_words(&words).expect("packed here");
         for radius in [OURS].into_iter().chain(RADII) {
             let (verinet, points) = if radius == OURS {
