@@ -53,6 +53,8 @@ pub const COMPACT: Kernel = kernel!("compact", 256, "round", "step", "scan");
 pub const REACH: Kernel = kernel!("reach", 64, "round", "step", "improve");
 /// Lines of a layer; a sample a workgroup.
 pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky");
+/// Lines of a layer that the host has chosen; a sample a workgroup.
+pub const PLACE: Kernel = kernel!("place", 256, "round", "step");
 
 /// All of them.
 pub fn all() -> Vec<Kernel> {
@@ -70,6 +72,7 @@ pub fn all() -> Vec<Kernel> {
         COMPACT,
         REACH,
         LINES,
+        PLACE,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

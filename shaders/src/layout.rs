@@ -86,6 +86,9 @@ pub struct Step {
     pub spare: f32,
     /// 0.
     pub free: f32,
+    /// Where the activation bends: ends `lo`, `hi` are worth a walk back if `lo < bends[0]` and
+    /// `hi > bends[1]`, or `lo < bends[2]` and `hi > bends[3]`. All 0 for ReLU and its kin.
+    pub bends: [f32; 4],
 }
 
 /// Flag of a [`Step`]: deployed semantics.
@@ -107,5 +110,8 @@ pub const GRAIN: usize = 16;
 pub const SCALARS: usize = 4;
 /// Arrays of lines.
 pub const LINES: usize = 6;
+/// Words of a sample before the lists of lines that the host has chosen: how many neurons are live, and how
+/// many of them are shared.
+pub const GIVEN: usize = 2;
 /// Workgroups in a row of the grid of kernels that take a row each.
 pub const ROW_GRID: u32 = 32768;

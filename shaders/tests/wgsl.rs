@@ -73,7 +73,7 @@ fn parameters_lie_where_the_host_puts_them() {
     assert_eq!(structure(&parse(PROBE_SUMS.name, &PROBE_SUMS.source), "Sums"), sums);
     let step = offsets!(Step: samples, neurons, layers, width, layer, first, below, rows, cols, stride,
         tile, through, norm, slope, flags, outputs, leak, gamma, factor, under, share, weight_error,
-        bias_error, relative, absolute, none, spare, free);
+        bias_error, relative, absolute, none, spare, free, bends);
     let kernels = all().into_iter().filter(|kernel| !kernel.name.starts_with("probe"));
     for kernel in kernels {
         assert_eq!(structure(&parse(kernel.name, &kernel.source), "Step"), step, "{}", kernel.name);

@@ -1,4 +1,4 @@
-// Keeps the rows of neurons that are still unstable, a workgroup a sample; both rows of a neuron, which
+// Keeps the rows of neurons that are still open, a workgroup a sample; both rows of a neuron, which
 // follow one another, stay or go together. Says where the product finds a row that has moved.
 
 @group(0) @binding(1) var<storage, read> ends: array<f32>;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             low = floors[from_slot];
             high = floors[from_slot + 1u];
             let neuron = row.y / 2u;
-            open = ends[at + neuron] < 0.0 && ends[at + p.width + neuron] > 0.0;
+            open = is_open(ends[at + neuron], ends[at + p.width + neuron]);
         }
         // All has been read before anything is written.
         let place = before(t, open);

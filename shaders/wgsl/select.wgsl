@@ -1,4 +1,4 @@
-// The neurons of a layer that the interval step leaves unstable, in order, a workgroup a sample.
+// The neurons of a layer that the interval step leaves open, in order, a workgroup a sample.
 
 // [samples][2][width].
 @group(0) @binding(1) var<storage, read> ends: array<f32>;
@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let i = from_neuron + t;
         var open = false;
         if i < p.rows && i >= p.through && p.leak != 1.0 {
-            open = ends[at + i] < 0.0 && ends[at + p.width + i] > 0.0;
+            open = is_open(ends[at + i], ends[at + p.width + i]);
         }
         let place = before(t, open);
         if open {

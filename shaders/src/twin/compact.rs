@@ -1,5 +1,6 @@
 //! Twin of `compact`.
 
+use super::step::is_open;
 use crate::layout::Step;
 
 /// Rows of neurons that are still open.
@@ -17,7 +18,7 @@ pub fn compact(
         for from in (first..first + rows[samples + sample] as usize).step_by(2) {
             let neuron = (slots[from][1] / 2) as usize;
             let at = 2 * sample * width + neuron;
-            if ends[at] < 0.0 && ends[at + width] > 0.0 {
+            if is_open(p, ends[at], ends[at + width]) {
                 for side in 0..2 {
                     slots[to + side] = slots[from + side];
                     floors[to + side] = floors[from + side];

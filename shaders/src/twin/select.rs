@@ -1,5 +1,6 @@
 //! Twin of `select`.
 
+use super::step::is_open;
 use crate::layout::Step;
 
 /// The neurons to walk back.
@@ -10,7 +11,7 @@ pub fn select(p: &Step, ends: &[f32], chosen: &mut [u32]) {
         let mut count = 0;
         for i in p.through..p.rows {
             let (lo, hi) = (ends[at + i as usize], ends[at + width + i as usize]);
-            if p.leak != 1.0 && lo < 0.0 && hi > 0.0 {
+            if p.leak != 1.0 && is_open(p, lo, hi) {
                 chosen[samples + sample * width + count] = i;
                 count += 1;
             }

@@ -48,6 +48,12 @@ pub(super) fn sample(p: &Step, rows: &[u32], slots: &[[u32; 2]], slot: usize) ->
     ((slot as u32) < end).then_some(sample)
 }
 
+/// Whether tighter ends would help a neuron with these: its activation is not one line between them.
+pub(super) fn is_open(p: &Step, lo: f32, hi: f32) -> bool {
+    let [a, b, c, d] = p.bends;
+    (lo < a && hi > b) || (lo < c && hi > d)
+}
+
 /// Upper bound of a true sum of non-negative products from the computed one.
 pub(super) fn inflate(p: &Step, sum: f32) -> f32 {
     mul_up(add_up(sum, p.under), p.factor)

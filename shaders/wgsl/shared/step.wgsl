@@ -28,6 +28,7 @@ struct Step {
     none: f32,
     spare: f32,
     free: f32,
+    bends: vec4<f32>,
 }
 
 // Flags: under deployed semantics; all columns count; rows belong to neurons; rows are bounded.
@@ -63,6 +64,11 @@ fn live_list(sample: u32) -> u32 {
 
 fn scalar(sample: u32, i: u32) -> u32 {
     return sample * (SCALARS + p.layers) + i;
+}
+
+// Whether tighter ends would help a neuron with these: its activation is not one line between them.
+fn is_open(lo: f32, hi: f32) -> bool {
+    return (lo < p.bends.x && hi > p.bends.y) || (lo < p.bends.z && hi > p.bends.w);
 }
 
 // Upper bound of a true sum of non-negative products from the computed one.

@@ -9,6 +9,14 @@ use fastrand::Rng;
 use super::rows::Rows;
 use super::{LEFT, bytes, floats, near, run, same};
 
+/// Where activations bend: at 0, at two places, left of 0, everywhere.
+const BENDS: [[f32; 4]; 4] = [
+    [0.0; 4],
+    [-1.5, -1.5, 0.5, 0.5],
+    [0.0, f32::MIN, 0.0, f32::MIN],
+    [f32::MAX, f32::MIN, f32::MAX, f32::MIN],
+];
+
 /// Ends of all, none or some of a sample's neurons that are open; some lie on 0.
 fn ends(rng: &mut Rng, samples: usize, width: usize) -> Vec<f32> {
     let mut ends = vec![0.0; 2 * samples * width];
@@ -45,14 +53,13 @@ fn select_is_its_twin() {
         [[1, 1], [3, 3], [5, 31], [4, 33], [3, 256], [3, 257], [2, 1000], [2, 1025]]
     {
         for (through, leak) in [(0, 0.0), (rows as u32 / 2, 0.1), (0, 1.0)] {
-            let width = rows + 1;
-            let ends = ends(&mut rng, samples, width);
-            let (samples, rows, width) = (samples as u32, rows as u32, width as u32);
-            select(
-                &device,
-                &Step { samples, rows, width, through, leak, ..Step::default() },
-                &ends,
-            );
+            for bends in BENDS {
+                let width = rows + 1;
+                let ends = ends(&mut rng, samples, width);
+                let (samples, rows, width) = (samples as u32, rows as u32, width as u32);
+                let step = Step { samples, rows, width, through, leak, bends, ..Step::default() };
+                select(&device, &step, &ends);
+            }
         }
     }
 }
@@ -61,8 +68,9 @@ fn select_is_its_twin() {
 fn compact_is_its_twin() {
     let Some(device) = crate::device("compact_is_its_twin") else { return };
     let mut rng = Rng::with_seed(19);
-    for [samples, rows] in [[1, 1], [3, 3], [5, 31], [4, 33], [3, 257], [2, 1000], [2, 1025]] {
-        let p = Step { samples: samples as u32, width: rows as u32 + 1, ..Step::default() };
+    let shapes = [[1, 1], [3, 3], [5, 31], [4, 33], [3, 257], [2, 1000], [2, 1025]];
+    for ([samples, rows], bends) in shapes.into_iter().zip(BENDS.into_iter().cycle()) {
+        let p = Step { samples: samples as u32, width: rows as u32 + 1, bends, ..Step::default() };
         let ends = ends(&mut rng, samples, rows + 1);
         let Rows { mut slots, mut rows } = Rows::of_neurons(&mut rng, samples, rows);
         let mut floors: Vec<f32> = slots.iter().map(|_| rng.f32() + LEFT).collect();
