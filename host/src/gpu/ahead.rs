@@ -69,6 +69,8 @@ pub struct Job {
 pub struct Profiled {
     /// Multiply-adds of products.
     pub macs: u64,
+    /// Seconds in which the host chose lines of curved activations.
+    pub curves: f64,
     /// Time of its kernels; none where it has no clock.
     pub kernels: Option<Profile>,
 }
@@ -294,10 +296,13 @@ impl Job {
         Ok(())
     }
 
-    /// Adds up the multiply-adds, where they are counted.
+    /// Adds up what is counted, where it is asked for.
     fn count(&self, crown: &Crown<'_>, shared: &Shared) {
         if self.profiled {
-            shared.lock().profiled.get_or_insert_default().macs += crown.take_macs();
+            let mut state = shared.lock();
+            let done = state.profiled.get_or_insert_default();
+            done.macs += crown.take_macs();
+            done.curves += crown.take_curves();
         }
     }
 

@@ -1,5 +1,6 @@
 //! CROWN for a batch of samples: the engine's stages as kernels, all memory on the device.
 
+mod curves;
 mod regions;
 mod walk;
 
@@ -48,6 +49,8 @@ pub struct Crown<'d> {
 struct Count {
     /// Of finished batches.
     macs: u64,
+    /// Seconds that the host took for lines of curved activations.
+    curves: f64,
     /// Of the batch at hand: the layer of each product, and what came back: its rows of each sample.
     layers: Vec<(usize, u32)>,
     rows: Vec<Vec<u32>>,
@@ -100,6 +103,11 @@ impl<'d> Crown<'d> {
         std::mem::take(&mut self.counting().macs)
     }
 
+    /// Seconds that the host took for lines of curved activations since this was asked last.
+    pub fn take_curves(&self) -> f64 {
+        std::mem::take(&mut self.counting().curves)
+    }
+
     fn counting(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,7 +136,11 @@ impl<'d> Crown<'d> {
             if k > 0 && walks && shape.bends(k) {
                 tape = self.neurons(tape, count, k)?;
             }
-            self.lines(&mut tape, count, k)?;
+            if shape.is_curved(k) {
+                tape = self.curves(tape, count, k)?;
+            } else {
+                self.lines(&mut tape, count, k)?;
+            }
         }
         self.specify(&mut tape, samples)?;
         let outputs = shape.layers[shape.last()].rows;

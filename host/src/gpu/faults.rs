@@ -58,7 +58,7 @@ const INPUTS: usize = 6;
 const EPSILON: f64 = 0.15;
 const METHOD: (&str, Options) = ("crown", Options::new(Method::Crown));
 
-/// A small random network, and samples.
+/// A small random network, with lines that kernels and that the host chooses, and samples.
 fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
     let mut rng = fastrand::Rng::with_seed(7);
     let mut draw = |n: usize| (0..n).map(|_| rng.f32() * 2.0 - 1.0).collect::<Vec<_>>();
@@ -68,7 +68,7 @@ fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
         cols: widths[0],
         weights: draw(widths[0] * widths[1]),
         bias: draw(widths[1]),
-        activation: if k == 2 { Activation::Identity } else { Activation::Relu },
+        activation: [Activation::Relu, Activation::Tanh, Activation::Identity][k],
         through: 0,
         weight_error: 0.0,
         bias_error: 0.0,

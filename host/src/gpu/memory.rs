@@ -1,5 +1,6 @@
 //! A batch's memory on a device, sized to its limits.
 
+use super::curved;
 use super::device::{Buffer, Device};
 use super::shape::Shape;
 use certus_shaders::kernel::SLOTS;
@@ -18,9 +19,11 @@ pub struct Capacity {
 }
 
 /// Words of each buffer for a sample; of the last three for a row.
-fn words(shape: &Shape, inputs: usize) -> [usize; 12] {
+fn words(shape: &Shape, inputs: usize) -> [usize; 13] {
     let Shape { neurons, width, stride, .. } = shape;
     let layers = shape.layers.len();
+    let curved = (0..layers).filter(|k| shape.is_curved(*k));
+    let curved = curved.map(|k| curved::given(shape.layers[k].rows));
     [
         2 * inputs,
         2 * width,
@@ -31,6 +34,7 @@ fn words(shape: &Shape, inputs: usize) -> [usize; 12] {
         LINES * neurons,
         1 + width,
         shape.layers[shape.last()].rows + 1,
+        curved.max().unwrap_or(0),
         4 * stride,
         4 * stride,
         1,
@@ -50,7 +54,7 @@ impl Capacity {
         let words = words(shape, inputs);
         // Kernels count words in 32 bits.
         let binding = binding.min(1 << 32);
-        let (sample, row) = words.split_at(9);
+        let (sample, row) = words.split_at(10);
         let bytes = |words: &[usize]| 4 * words.iter().sum::<usize>() as u64;
         let fits = |words: &[usize]| {
             let most = words.iter().max().copied().unwrap_or(1);
@@ -90,6 +94,8 @@ pub struct Memory {
     pub chosen: Buffer,
     /// `[samples][outputs]` bounds of specification rows.
     pub found: Buffer,
+    /// `[samples]` lists of lines that the host chooses for one layer.
+    pub given: Buffer,
     /// `[slots][4 stride]` coefficients.
     pub a: Buffer,
     /// The same, of the product.
@@ -103,7 +109,7 @@ impl Memory {
     pub fn new(device: &Device, shape: &Shape, inputs: usize, capacity: Capacity) -> Self {
         let Capacity { samples, slots } = capacity;
         let of = words(shape, inputs);
-        let each = |i: usize| device.empty(of[i] * if i < 9 { samples } else { slots });
+        let each = |i: usize| device.empty(of[i] * if i < 10 { samples } else { slots });
         Self {
             capacity,
             inputs: each(0),
@@ -115,9 +121,10 @@ impl Memory {
             lines: each(6),
             chosen: each(7),
             found: each(8),
-            a: each(9),
-            out: each(10),
-            floors: each(11),
+            given: each(9),
+            a: each(10),
+            out: each(11),
+            floors: each(12),
         }
     }
 }

@@ -8,7 +8,8 @@
 //! * [`device`]: an open device, its memory, and kernels run on it.
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
 //!   [`cache`] keeps what they found.
-//! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
+//! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]);
+//!   [`curved`]: the lines that the host chooses.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
@@ -16,6 +17,7 @@ pub mod adapter;
 pub mod ahead;
 pub mod cache;
 pub mod crown;
+pub mod curved;
 pub mod device;
 #[cfg(test)]
 mod faults;

@@ -3,6 +3,7 @@
 use certus_engine::model::{Model, Row};
 use certus_engine::region::Norm;
 
+use super::curved;
 use super::device::{Buffer, Device};
 use super::shape::Shape;
 
@@ -22,9 +23,6 @@ pub struct Net {
 /// Why a model or a question is none for a device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// An activation.
-    #[error("the GPU knows ReLU, leaky ReLU and identity only")]
-    Activation,
     /// A layer's weights.
     #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
     Size(u64),
@@ -39,7 +37,7 @@ impl Net {
     /// # Errors
     /// [`Unfit`].
     pub fn new(device: &Device, model: &Model<'_>, norm: Norm) -> Result<Self, Unfit> {
-        let shape = Shape::new(model).ok_or(Unfit::Activation)?;
+        let shape = Shape::new(model);
         let (mut weights, mut biases, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for layer in model.layers() {
             let mut w = vec![0.0f32; layer.rows * layer.cols];
@@ -68,14 +66,17 @@ impl Net {
     /// what an overflow gives, even that it is no number.
     ///
     /// The coefficients of a row have a sum of magnitudes of at most C, the product of the largest row
-    /// sums, as slopes are at most 1; an activation is at most m. All that is summed on a device stays
-    /// below `C^2` and `8 C m` (lines above it and budgets are at most a few m).
+    /// sums and slopes; a pre-activation and an activation are at most m. All that is summed on a device
+    /// stays below `C^2` and `8 C m` (lines above it and budgets are at most a few m).
     pub fn is_in_range(&self, input: f64, total: f64) -> bool {
         let (mut reach, mut largest, mut coefficients) = (input, total, 2.0f64);
-        for (most, bias) in &self.sizes {
+        for ((most, bias), layer) in self.sizes.iter().zip(&self.shape.layers) {
+            let slope = f64::from(curved::steepest(layer.activation));
             reach = reach * most + bias;
             largest = largest.max(reach);
-            coefficients *= most.max(1.0);
+            reach = curved::size(layer.activation, reach);
+            largest = largest.max(reach);
+            coefficients *= most.max(1.0) * slope;
         }
         coefficients < 2f64.powi(60) && coefficients * largest < 2f64.powi(115)
     }

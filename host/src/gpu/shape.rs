@@ -7,6 +7,8 @@ use certus_engine::relax::LowerSlope;
 use certus_shaders::layout::{DEPLOYED, GRAIN, Step};
 use certus_shaders::tile;
 
+use super::curved;
+
 /// A layer's sizes.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerShape {
@@ -16,8 +18,9 @@ pub struct LayerShape {
     pub cols: usize,
     /// Where its lists begin.
     pub first: usize,
+    /// What follows, but for margins that are bounded before it.
+    pub activation: Activation,
     through: usize,
-    leak: f32,
     weight_error: f32,
     bias_error: f32,
 }
@@ -73,22 +76,31 @@ fn rounding(depth: u32, terms: usize) -> [f32; 3] {
 }
 
 impl Shape {
-    /// Of a model; none if an activation is not ReLU or one of its kin.
-    pub fn new(model: &Model<'_>) -> Option<Self> {
+    /// Of a model.
+    pub fn new(model: &Model<'_>) -> Self {
         let last = model.depth() - 1;
-        let end = model.layer(last)?;
-        let rectified = end.activation == Activation::Relu && end.through == 0;
+        let rectified = model.activation(last) == Activation::Relu && model.through(last) == 0;
         let mut layers = Vec::new();
         let mut first = 0;
         for (k, layer) in model.layers().enumerate() {
-            let leak = if rectified && k == last { 1.0 } else { layer.activation.leak()? };
-            let Layer { rows, cols, through, weight_error, bias_error, .. } = layer;
-            layers.push(LayerShape { rows, cols, first, through, leak, weight_error, bias_error });
+            let Layer { rows, cols, mut activation, through, weight_error, bias_error, .. } = layer;
+            if rectified && k == last {
+                activation = Activation::Identity;
+            }
+            layers.push(LayerShape {
+                rows,
+                cols,
+                first,
+                activation,
+                through,
+                weight_error,
+                bias_error,
+            });
             first += listed(rows);
         }
         let width = model.width();
         let stride = listed(width).max(model.inputs().next_multiple_of(GRAIN)) / 4;
-        Some(Self { layers, neurons: first, width, stride, rectified })
+        Self { layers, neurons: first, width, stride, rectified }
     }
 
     /// The last layer.
@@ -98,12 +110,17 @@ impl Shape {
 
     /// Whether the neurons of layer `k` may be worth a walk back.
     pub fn bends(&self, k: usize) -> bool {
-        self.layers[k].leak != 1.0
+        self.layers[k].activation.leak() != Some(1.0)
+    }
+
+    /// Whether the host chooses the lines of layer `k`.
+    pub fn is_curved(&self, k: usize) -> bool {
+        self.layers[k].activation.leak().is_none()
     }
 
     /// What all stages of layer `k` have in common; without the constants of sums.
     fn step(&self, options: &Options, samples: usize, k: usize) -> Step {
-        let LayerShape { rows, cols, first, through, leak, weight_error, bias_error } =
+        let LayerShape { rows, cols, first, activation, through, weight_error, bias_error } =
             self.layers[k];
         let deployed = options.semantics == Semantics::Deployed;
         Step {
@@ -126,7 +143,8 @@ impl Shape {
             },
             flags: if deployed { DEPLOYED } else { 0 },
             outputs: self.layers[self.last()].rows as u32,
-            leak,
+            leak: activation.leak().unwrap_or(0.0),
+            bends: curved::bends(activation),
             share: gamma(2 * tile::product_depth(listed(rows))),
             weight_error: normal_up(weight_error),
             bias_error: normal_up(bias_error),

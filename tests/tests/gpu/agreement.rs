@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use certus::attack::{Nearest, Worker};
+use certus::cpu::Runner;
 use certus::dataset::Dataset;
 use certus::gpu::{Ahead, Asked, Device, Job};
 use certus::network::Network;
@@ -13,7 +14,7 @@ use certus::question::Question;
 use certus::radius::Search;
 use certus::report::Verdict;
 use certus_engine::bounds::{Method, Options};
-use certus_engine::model::Model;
+use certus_engine::model::{Activation, Model};
 use certus_engine::region::Norm;
 use certus_tests::outside;
 use certus_tests::plan::long;
@@ -28,6 +29,14 @@ const NETS: [(&str, Norm, f64); 6] = [
     ("relax_barrier/experiment_2/mnist_MLP_9_100_NOR.onnx", Norm::Linf, 0.011),
     ("eran/onnx/tf/mnist_relu_3_50.onnx", Norm::L2, 0.15),
     ("eran/onnx/tf/mnist_relu_6_100.onnx", Norm::L1, 1.0),
+];
+
+/// Nets of curved activations on images with pixels 0 to 255, with a norm and a radius as above.
+const CURVED: [(&str, Norm, f64); 4] = [
+    ("sigmoid/logsig_200_50", Norm::Linf, 0.6),
+    ("sigmoid/logsig_200_100_50", Norm::L2, 8.0),
+    ("tanh/tansig_200_50", Norm::L1, 60.0),
+    ("tanh/tansig_200_100_50", Norm::Linf, 0.6),
 ];
 
 /// What a GPU's budget may take from a radius.
@@ -104,12 +113,45 @@ fn subjects(test: &str, count: usize) -> Vec<Subject> {
             images: digits.clone(),
         });
     }
+    all.extend(bent(&all[0]));
     let Some(images) = outside::mnist(test, count) else { return all };
     all.extend(NETS.into_iter().filter_map(|(path, norm, epsilon)| {
         let network = outside::network(&outside::find(test, path)?);
         Some(Subject { name: path.to_owned(), network, norm, epsilon, images: images.clone() })
     }));
+    let bytes: Vec<(Vec<f32>, usize)> = images
+        .iter()
+        .map(|(x, label)| (x.iter().map(|x| (255.0 * x).round()).collect(), *label))
+        .collect();
+    all.extend(CURVED.into_iter().filter_map(|(name, norm, epsilon)| {
+        let path = format!("vnncomp2020/NLN_mnist/{name}_onnx.onnx");
+        let network = outside::logits(&outside::find(test, &path)?);
+        Some(Subject { name: name.to_owned(), network, norm, epsilon, images: bytes.clone() })
+    }));
     all
+}
+
+/// The same network with other activations, and its own classes as labels.
+fn bent(subject: &Subject) -> Vec<Subject> {
+    let all = [
+        ("tanh", [Activation::Tanh; 2], Norm::Linf, 0.02),
+        ("ReLU and sigmoid", [Activation::Relu, Activation::Sigmoid], Norm::Linf, 0.05),
+        ("GELU and ReLU", [Activation::Gelu, Activation::Relu], Norm::L2, 0.3),
+    ];
+    let of = |(name, activations, norm, epsilon): (&str, [Activation; 2], Norm, f64)| {
+        let mut network = subject.network.clone();
+        for (layer, activation) in network.layers.iter_mut().zip(activations) {
+            assert_eq!(layer.activation, Activation::Relu);
+            layer.activation = activation;
+        }
+        let words = outside::words(&network);
+        let model = Model::from_words(&words).expect("packed here");
+        let mut runner = Runner::new(model, false);
+        let mut label = |x: &[f32]| runner.predict(x).expect("it fits");
+        let images = subject.images.iter().map(|(x, _)| (x.clone(), label(x))).collect();
+        Subject { name: format!("digits with {name}"), network, norm, epsilon, images }
+    };
+    all.map(of).into()
 }
 
 #[test]

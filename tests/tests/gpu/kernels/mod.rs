@@ -10,6 +10,7 @@ mod interval;
 mod join;
 mod lines;
 mod lists;
+mod place;
 mod planted;
 mod product;
 mod reach;

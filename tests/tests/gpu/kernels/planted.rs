@@ -1,11 +1,11 @@
 //! Kernels with a mistake planted: the comparisons find each of them.
 
-use certus_shaders::kernel::{INTERVAL, JOIN, Kernel, LINES, REACH, RELAX, START};
+use certus_shaders::kernel::{INTERVAL, JOIN, Kernel, LINES, PLACE, REACH, RELAX, START};
 use certus_shaders::layout::{BOUNDED, DEPLOYED, NEURONS};
 use certus_shaders::tile::{MIDDLE, NARROW};
 use fastrand::Rng;
 
-use super::{Draw, Outcome, interval, join, lines, planted, product, reach, relax, start};
+use super::{Draw, Outcome, interval, join, lines, place, planted, product, reach, relax, start};
 
 /// Whether a mistake is found in one of a few draws, and none without it.
 fn found(kernel: &Kernel, wrong: &Kernel, mut check: impl FnMut(&Kernel) -> Outcome) {
@@ -179,6 +179,25 @@ fn mistakes_in_lines_are_found() {
         found(&LINES, &wrong, |kernel| {
             let setting = (7, 0.1, 0, DEPLOYED);
             let case = lines::Case::draw(&mut rng, [1, 65], setting, Draw::Even);
+            case.check(&case.run(&device, kernel))
+        });
+    }
+}
+
+#[test]
+fn mistakes_in_places_are_found() {
+    let Some(device) = crate::device("mistakes_in_places_are_found") else { return };
+    let mut rng = Rng::with_seed(31);
+    for (name, from, to) in [
+        ("place_next", "(1u + i) * room", "i * room"),
+        ("place_first", "let begin = sample", "let begin = 0u * sample"),
+        ("place_shared", "given[begin + 1u]", "count"),
+        ("place_few", "k += 256u", "k += 512u"),
+        ("place_layer", "live_list(sample) + p.first", "live_list(sample) + p.below"),
+    ] {
+        let wrong = planted(&PLACE, name, from, to);
+        found(&PLACE, &wrong, |kernel| {
+            let case = place::Case::draw(&mut rng, [2, 600]);
             case.check(&case.run(&device, kernel))
         });
     }
