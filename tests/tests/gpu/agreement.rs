@@ -160,7 +160,7 @@ fn verdicts_are_the_cpus_but_within_the_budget() {
     let (mut certified, mut open, mut differ) = (0, 0, 0);
     for (turn, subject) in subjects(test, if long() { 24 } else { 12 }).into_iter().enumerate() {
         let Some(device) = device(test) else { return };
-        if is_slow(&device) && turn > 2 {
+        if is_slow(&device) && turn > 3 {
             break;
         }
         let Subject { name, network, norm, epsilon, mut images } = subject;
@@ -201,7 +201,7 @@ fn radii_are_the_cpus_and_below_what_attacks_find() {
     let mut worst = 0.0f64;
     for (turn, subject) in subjects(test, if long() { 8 } else { 4 }).into_iter().enumerate() {
         let Some(device) = device(test) else { return };
-        if is_slow(&device) && turn > 2 {
+        if is_slow(&device) && turn > 3 {
             break;
         }
         let Subject { name, network, norm, epsilon: start, mut images } = subject;

@@ -4,7 +4,7 @@
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::gpu::{Capacity, Crown, Device, Margins, Sample};
-use certus::network::Network;
+use certus::network::{Affine, Network};
 use certus_engine::bounds::{Error, Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region as engine;
@@ -12,7 +12,7 @@ use certus_engine::relax::LowerSlope;
 use certus_engine::spec::Spec;
 use certus_tests::ask::engine_region;
 use certus_tests::curved::{Values, curved, evaluate, widened};
-use certus_tests::generate::{Case, Kind};
+use certus_tests::generate::{Case, Kind, affine};
 use certus_tests::members::members;
 use certus_tests::passes::{Order, pass};
 use certus_tests::plan::{long, seed};
@@ -166,4 +166,47 @@ fn no_bound_of_curved_networks_is_above_what_the_region_holds() {
     println!("{seen:?}");
     assert!(seen.refused * 20 < seen.answers && seen.bounded * 20 > 19 * seen.answers);
     assert!(seen.positive > 0 || is_slow(&device));
+}
+
+/// A network of `depth` layers of 4 neurons of this activation, between 4 inputs and 2 outputs.
+fn steep(activation: Activation, depth: usize, rng: &mut Rng) -> Network {
+    let mut layer = |rows: usize, activation: Activation| {
+        let weights: Vec<f32> = (0..rows * 4).map(|_| rng.f32() * 2.0 - 1.0).collect();
+        let rows: Vec<&[f32]> = weights.chunks(4).collect();
+        affine(&rows, &vec![0.0; rows.len()], activation)
+    };
+    let mut layers: Vec<Affine> = (0..depth).map(|_| layer(4, activation)).collect();
+    layers.push(layer(2, Activation::Identity));
+    Network { inputs: 4, layers }
+}
+
+#[test]
+fn lines_that_no_coefficient_may_meet_are_refused() {
+    let test = "lines_that_no_coefficient_may_meet_are_refused";
+    let Some(device) = device(test) else { return };
+    let mut rng = Rng::with_seed(seed(SEED + 1));
+    for (activation, depth, refused) in [
+        (Activation::Sign, 3, false),
+        (Activation::Sign, 8, true),
+        (Activation::Elu(1e4), 2, false),
+        (Activation::Elu(1e4), 6, true),
+        (Activation::Tanh, 8, false),
+    ] {
+        let net = steep(activation, depth, &mut rng);
+        let words = pack(&net, WeightKind::F32).expect("packs");
+        let model = Model::from_words(&words).expect("packed");
+        // Next to 0, where a jump's lines are steepest.
+        for eps in [1e-30, 1e-3, 1.0] {
+            let region = Region::Ball { center: vec![1e-4; 4], eps, norm: Norm::Linf };
+            let points = members(&region, &[], 20, &mut rng);
+            let [least, _] = least(&net, &points, 0);
+            let options = Options::new(Method::Crown);
+            let answer = ask(&device, &model, &region, 0, &options).swap_remove(0);
+            assert_eq!(answer.is_err(), refused, "{activation:?} {depth} {eps}: {answer:?}");
+            for (found, least) in answer.unwrap_or_default().iter().zip(&least) {
+                assert!(found.is_finite(), "{activation:?} {depth} {eps}: {found}");
+                assert!(f64::from(*found) <= *least, "{activation:?} {depth} {eps}: {found}");
+            }
+        }
+    }
 }
