@@ -1,4 +1,4 @@
-//! CROWN for a batch of samples: the engine's stages as kernels, all memory on the device.
+//! CROWN and intervals for a batch of samples: the engine's stages as kernels, all memory on the device.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,9 +32,11 @@ pub type Margins = Result<Vec<f32>, Error>;
 /// CROWN on a device.
 #[derive(Debug)]
 pub struct Crown<'d> {
-    device: &'d Device,
-    net: Net,
-    memory: Memory,
+    pub(super) device: &'d Device,
+    pub(super) net: Net,
+    pub(super) memory: Memory,
+    /// `[samples][outputs]` middles of the outputs, then radii.
+    pub(super) outputs: Buffer,
     options: Options,
     norm: Norm,
     inputs: usize,
@@ -90,6 +92,7 @@ impl<'d> Crown<'d> {
         let net = Net::new(device, model, norm)?;
         let capacity = capacity(&net.shape).ok_or(Unfit::Memory)?;
         let memory = Memory::new(device, &net.shape, model.inputs(), capacity);
+        let outputs = device.empty(2 * capacity.samples * model.outputs());
         let generate = |tile: Tile| (tile, tile.kernel());
         let kernels =
             Kernels { wide: generate(WIDE), middle: generate(MIDDLE), narrow: generate(NARROW) };
@@ -98,7 +101,7 @@ impl<'d> Crown<'d> {
             _ => options,
         };
         let (inputs, count) = (model.inputs(), Mutex::default());
-        Ok(Self { device, net, memory, options, norm, inputs, kernels, count })
+        Ok(Self { device, net, memory, outputs, options, norm, inputs, kernels, count })
     }
 
     /// What a batch holds.
@@ -135,11 +138,11 @@ impl<'d> Crown<'d> {
         let shape = &self.net.shape;
         let walks = self.options.method.walks_neurons();
         for k in 0..shape.layers.len() {
-            self.interval(&mut tape, count, k)?;
+            self.interval(&mut tape, count, k, |step| step)?;
             if k > 0 && walks && shape.bends(k) {
                 tape = self.neurons(tape, count, k)?;
             }
-            self.lines(&mut tape, count, k)?;
+            self.lines(&mut tape, count, k, |step| step)?;
         }
         self.specify(&mut tape, samples)?;
         let outputs = shape.layers[shape.last()].rows;
@@ -165,7 +168,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Runs a tape and gives what it read last.
-    fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
+    pub(super) fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
         let mut back = tape.submit()?;
         let at = back.len().checked_sub(N).ok_or_else(|| Fault("too little came back".into()))?;
         let last = back.split_off(at);
@@ -183,7 +186,10 @@ impl<'d> Crown<'d> {
         for ((j, flags), rows) in products.into_iter().zip(rows) {
             let of = live.chunks_exact(layers).zip(shared.chunks_exact(layers));
             for (rows, (live, shared)) in rows.iter().zip(of) {
-                let across = j.checked_sub(1).map_or(self.inputs as u64, |j| u64::from(live[j]));
+                let across = match flags & WHOLE {
+                    0 => u64::from(live[j - 1]),
+                    _ => self.net.shape.layers[j].cols as u64,
+                };
                 let (all, both) = (u64::from(live[j]), u64::from(shared[j]));
                 let inner = match flags & (PAIRED | JOINED) {
                     PAIRED => both,
@@ -206,7 +212,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Writes the samples' regions; gives for each whether it can be asked about.
-    fn upload(&self, samples: &[Sample<'_>]) -> Vec<Result<(), Error>> {
+    pub(super) fn upload(&self, samples: &[Sample<'_>]) -> Vec<Result<(), Error>> {
         let (n, layers) = (self.inputs, self.net.shape.layers.len());
         let outputs = self.net.shape.layers[layers - 1].rows;
         let mut boxes = vec![0.0f32; 2 * samples.len() * n];
@@ -288,12 +294,19 @@ impl<'d> Crown<'d> {
         tape.dispatch(kernel, &all, groups.map(|n| n as u32))
     }
 
-    fn interval(&self, tape: &mut Tape<'_>, count: usize, k: usize) -> Result<(), Fault> {
+    /// The interval step of layer `k`, its parameters changed by `change`.
+    pub(super) fn interval(
+        &self,
+        tape: &mut Tape<'_>,
+        count: usize,
+        k: usize,
+        change: impl Fn(Step) -> Step,
+    ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let norm = if k == 0 { self.norm() } else { 0 };
         let rows = net.shape.layers[k].rows;
         let few = count < FEW && rows < 65536;
-        let step = Step { norm, ..net.shape.interval(&self.options, count, k, few) };
+        let step = change(Step { norm, ..net.shape.interval(&self.options, count, k, few) });
         let feed = if k == 0 { &m.inputs } else { &m.feed };
         let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, &m.known, &m.ends];
         if few {
@@ -303,10 +316,18 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::INTERVAL, &step, &buffers, groups)
     }
 
-    fn lines(&self, tape: &mut Tape<'_>, count: usize, k: usize) -> Result<(), Fault> {
-        let m = &self.memory;
-        let step = self.net.shape.lines(&self.options, count, k);
-        let buffers = [&m.known, &m.ends, &m.scalars, &m.live, &m.lines, &m.feed];
+    /// The lines of layer `k`, and the box that feeds the next, or of the outputs.
+    pub(super) fn lines(
+        &self,
+        tape: &mut Tape<'_>,
+        count: usize,
+        k: usize,
+        change: impl Fn(Step) -> Step,
+    ) -> Result<(), Fault> {
+        let (m, shape) = (&self.memory, &self.net.shape);
+        let step = change(shape.lines(&self.options, count, k));
+        let feed = if k == shape.last() { &self.outputs } else { &m.feed };
+        let buffers = [&m.known, &m.ends, &m.scalars, &m.live, &m.lines, feed];
         self.run(tape, &kernel::LINES, &step, &buffers, [count, 1, 1])
     }
 
@@ -374,14 +395,16 @@ impl<'d> Crown<'d> {
             }
             (a, out) = (out, a);
         }
-        self.reach(tape, count, &rows, a, NEURONS)
+        self.reach(tape, count, 0, &rows, a, NEURONS)
     }
 
-    /// Walks the margins' rows and bounds them.
+    /// Walks the margins' rows and bounds them: over the region, or by intervals over the box that
+    /// feeds the last layer.
     fn specify(&self, tape: &mut Tape<'_>, samples: &[Sample<'_>]) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let (last, count) = (net.shape.last(), samples.len());
         let outputs = net.shape.layers[last].rows;
+        let stop = if self.options.method == Method::Ibp { last } else { 0 };
         let widths: Vec<usize> = net.shape.layers.iter().map(|layer| listed(layer.rows)).collect();
         let classes: Vec<u32> =
             samples.iter().map(|s| if s.class < outputs { s.class as u32 } else { 0 }).collect();
@@ -394,15 +417,16 @@ impl<'d> Crown<'d> {
             let slots = (from..to).flat_map(|s| (0..outputs).map(move |r| [s as u32, r as u32]));
             let rows = self.rows(of.collect(), Some(slots.collect()));
             let step = net.shape.rows(&self.options, count, last);
-            let buffers = [&rows.slots, &classes, &m.feed, &m.live, &m.floors, &m.a];
+            let buffers = [&rows.slots, &classes, &self.outputs, &m.live, &m.floors, &m.a];
             self.run(tape, &kernel::MARGINS, &step, &buffers, grid(rows.count))?;
             let (mut a, mut out) = (&m.a, &m.out);
-            for j in (0..=last).rev() {
+            for j in (stop..=last).rev() {
                 self.relax(tape, count, j, &rows, a, 0)?;
-                self.product(tape, count, j, &rows, (a, out), &widths, 0)?;
+                let whole = if j == stop { WHOLE } else { 0 };
+                self.product(tape, count, j, &rows, (a, out), &widths, whole)?;
                 (a, out) = (out, a);
             }
-            self.reach(tape, count, &rows, a, 0)?;
+            self.reach(tape, count, stop, &rows, a, 0)?;
             from = to;
         }
         Ok(())
@@ -455,9 +479,9 @@ impl<'d> Crown<'d> {
         flags: u32,
     ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
-        let across = j.checked_sub(1).map_or(self.inputs, |below| widths[below]);
         let step = net.shape.plain(&self.options, count, j);
-        let whole = if j == 0 { WHOLE } else { 0 };
+        let whole = if j == 0 { WHOLE } else { flags & WHOLE };
+        let across = if whole == 0 { widths[j - 1] } else { net.shape.layers[j].cols };
         let every = if flags == PAIRED { 2 } else { 1 };
         let flags = step.flags | whole | flags;
         if self.device.is_profiled() {
@@ -500,18 +524,22 @@ impl<'d> Crown<'d> {
         }
     }
 
+    /// Bounds rows over what feeds layer `k`: the region, or the box of the layer below, which is then
+    /// the last that was found.
     fn reach(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
+        k: usize,
         rows: &Rows,
         a: &Buffer,
         flags: u32,
     ) -> Result<(), Fault> {
         let m = &self.memory;
-        let step = self.net.shape.reach(&self.options, count, 0);
-        let step = Step { flags: step.flags | flags, norm: self.norm(), ..step };
-        let of = [&rows.slots, &rows.rows, &m.inputs, &m.scalars, &m.floors, a, &m.ends, &m.found];
+        let step = self.net.shape.reach(&self.options, count, k);
+        let (feed, norm) = if k == 0 { (&m.inputs, self.norm()) } else { (&m.feed, 0) };
+        let step = Step { flags: step.flags | flags, norm, ..step };
+        let of = [&rows.slots, &rows.rows, feed, &m.scalars, &m.floors, a, &m.ends, &m.found];
         self.run(tape, &kernel::REACH, &step, &of, grid(rows.count))
     }
 }
