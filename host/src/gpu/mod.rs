@@ -9,6 +9,7 @@
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
 //!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
+//! * `forward`: the classes of a batch.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
@@ -19,6 +20,7 @@ pub mod crown;
 pub mod device;
 #[cfg(test)]
 mod faults;
+mod forward;
 pub mod memory;
 pub mod net;
 pub mod probes;
