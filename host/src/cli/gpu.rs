@@ -26,7 +26,7 @@ pub fn check(
         return args.without_profile().map(|()| None);
     }
     let Some(method) = method else {
-        let message = "--backend gpu: expected --method auto, crown, crown-ibp or fast-lin, no GPU knows others";
+        let message = "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin or ibp, no GPU knows others";
         return Err(Error::Usage(message.to_owned()));
     };
     let round = args.norm == Norm::L1 || args.norm == Norm::L2;

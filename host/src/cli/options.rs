@@ -75,7 +75,8 @@ pub enum BackendArg {
     Cpu,
     /// The same bits as on every device: plain loops, a row at a time
     Portable,
-    /// The first GPU of certus devices, for CROWN and its kin; the cores take what that leaves open
+    /// The first GPU of certus devices, for intervals, CROWN and its kin; the cores take what that leaves
+    /// open
     Gpu,
 }
 
@@ -222,6 +223,7 @@ impl MethodArgs {
             MethodArg::Auto | MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
+            MethodArg::Ibp => method("ibp", Method::Ibp),
             _ => None,
         }
     }

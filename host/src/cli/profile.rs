@@ -22,6 +22,8 @@ fn lines(name: &str, done: &Profiled, samples: usize) -> Vec<String> {
         let seconds = time(done.curves);
         lines.push(format!("        {seconds} on the cores, for lines of curved activations"));
     }
+    let [found, all] = done.classes;
+    lines.push(format!("        {found} of {all} classes predicted, the others by the CPU"));
     let Some(kernels) = &done.kernels else {
         lines.push("        it has no clock: its kernels are not timed".to_owned());
         return lines;
@@ -68,12 +70,13 @@ mod tests {
             ("product_middle", timing(0.5, 4)),
             ("product_wide", timing(1.25, 120)),
         ];
-        let done =
-            Profiled { macs: 3_500_000, curves: 0.5, kernels: Some(Profile(kernels.into())) };
+        let kernels = Some(Profile(kernels.into()));
+        let done = Profiled { macs: 3_500_000, curves: 0.5, classes: [99, 100], kernels };
         let expected = "
 gpu     some GPU
         3.50 M multiply-adds in matrix products; 35.0 k a sample
         500 ms on the cores, for lines of curved activations
+        99 of 100 classes predicted, the others by the CPU
         2.00 s in kernels, 1.75 s of it in products: 2.00 M multiply-adds a second there
         product_wide        1.25 s  62.5 %       120 runs
         product_middle      500 ms  25.0 %         4 runs
@@ -83,8 +86,8 @@ gpu     some GPU
 
     #[test]
     fn a_gpu_without_a_clock_is_told() {
-        let done = Profiled { macs: 5, curves: 0.0, kernels: None };
+        let done = Profiled { macs: 5, ..Profiled::default() };
         let lines = lines("some GPU", &done, 0);
-        assert_eq!(lines[3..], ["        it has no clock: its kernels are not timed"]);
+        assert_eq!(lines[4..], ["        it has no clock: its kernels are not timed"]);
     }
 }

@@ -16,6 +16,11 @@ use rayon::prelude::*;
 /// Lanes of the row sums.
 const LANES: usize = 32;
 
+/// Most roundings of a term of a row sum over `n` entries, [`Arithmetic::dot`] among them.
+pub const fn row_depth(n: usize) -> u32 {
+    sums::depth(n, LANES)
+}
+
 /// Inner entries of one call of the GEMM, for a product over `n`: the calls' sums are added to the
 /// result one after the other, so that a term passes through `slice + n/slice` roundings, not
 /// through `n`. Short slices are slow, but small products have time.
@@ -101,7 +106,7 @@ dispatch!(RelaxCall<'a;>(row: &'a mut [f32], sign: f32, lines: &'a Lines<'a>) ->
 
 impl Arithmetic for Fast {
     fn row_depth(&self, n: usize) -> u32 {
-        sums::depth(n, LANES)
+        row_depth(n)
     }
 
     fn product_depth(&self, n: usize) -> u32 {

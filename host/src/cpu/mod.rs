@@ -6,5 +6,5 @@ mod fast;
 mod runner;
 
 pub use arith::Arith;
-pub use fast::{Fast, slice};
+pub use fast::{Fast, row_depth, slice};
 pub use runner::{Report, Runner};

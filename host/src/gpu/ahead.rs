@@ -18,7 +18,7 @@ use super::net::Unfit;
 use crate::attack::Worker;
 use crate::cpu::Runner;
 use crate::dataset::Dataset;
-use crate::plan::{Ball, Done, Known, Propagation, Stage};
+use crate::plan::{Ball, Done, Known, Predicted, Propagation, Stage};
 use crate::question::Answer;
 use crate::radius::{Search, Steps};
 
@@ -71,6 +71,8 @@ pub struct Profiled {
     pub macs: u64,
     /// Seconds in which the host chose lines of curved activations.
     pub curves: f64,
+    /// Classes that it found, and that were asked for.
+    pub classes: [usize; 2],
     /// Time of its kernels; none where it has no clock.
     pub kernels: Option<Profile>,
 }
@@ -93,6 +95,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    /// By index.
+    classes: HashMap<usize, Predicted>,
     /// By index; without an answer where the device has none.
     answers: HashMap<usize, Option<Answered>>,
     /// What was done, where it is profiled.
@@ -168,19 +172,22 @@ impl Ahead {
         state.profiled.clone()
     }
 
-    /// Waits for the device's answer about a sample.
-    fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
+    /// Waits for what `get` looks for; none where it will not come.
+    fn wait<T>(&self, get: impl Fn(&State) -> Option<T>) -> Option<T> {
         let mut state = self.shared.lock();
         loop {
-            if let Some(answer) = state.answers.get(&ball.index) {
-                let same = answer.as_ref().filter(|answer| answer.class == ball.class);
-                return same.map(|answer| answer.found.clone());
-            }
-            if state.ended {
-                return None;
+            let found = get(&state);
+            if found.is_some() || state.ended {
+                return found;
             }
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Waits for the device's answer about a sample.
+    fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
+        let answer = self.wait(|state| state.answers.get(&ball.index).cloned())?;
+        answer.filter(|answer| answer.class == ball.class).map(|answer| answer.found)
     }
 }
 
@@ -217,6 +224,10 @@ impl Stage for Ahead {
             return Ok(Default::default());
         }
         self.cpu.settle(worker, ball, known)
+    }
+
+    fn predicted(&self, index: usize) -> Option<Predicted> {
+        self.wait(|state| state.classes.get(&index).copied())
     }
 
     fn backend(&self, index: usize) -> Option<&str> {
@@ -261,29 +272,16 @@ impl Job {
         };
         let software = self.device.about.kind == "software";
         let most = if software { SMALL_CHUNK } else { CHUNK };
-        let mut crown = self.crown(&model, self.todo.len().min(most))?;
+        let mut crown = Some(self.crown(&model, self.todo.len().min(most))?);
         for chunk in self.todo.chunks(most) {
             if shared.lock().stopped {
                 return Ok(());
             }
+            let asked = self.classify(&mut crown, &model, chunk, shared)?;
             let begun = Instant::now();
-            let asked = self.asking(model, chunk);
-            let answers = loop {
-                let samples = crown.capacity().samples.min(chunk.len());
-                match self.answers(&crown, &asked, shared) {
-                    Ok(answers) => break answers,
-                    // Out of memory, most of the time.
-                    Err(fault) if samples > 1 && !self.device.is_lost() => {
-                        let fewer = samples.div_ceil(8);
-                        (self.notice)(&format!("GPU: {fault}; trying {fewer} samples at a time"));
-                        self.count(&crown, shared);
-                        drop(crown);
-                        crown = self.crown(&model, fewer)?;
-                    }
-                    Err(fault) => return Err(Stop(fault.to_string())),
-                }
-            };
-            self.count(&crown, shared);
+            let answers = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
+                self.answers(crown, &asked, shared)
+            })?;
             let seconds = begun.elapsed().as_secs_f64() / asked.len().max(1) as f64;
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
@@ -294,6 +292,35 @@ impl Job {
             shared.changed.notify_all();
         }
         Ok(())
+    }
+
+    /// What `ask` gets of a device, with fewer samples at a time while it fails.
+    fn persist<'d, T>(
+        &'d self,
+        crown: &mut Option<Crown<'d>>,
+        model: &Model<'_>,
+        samples: usize,
+        shared: &Shared,
+        ask: impl Fn(&Crown<'d>) -> Result<T, Fault>,
+    ) -> Result<T, Stop> {
+        loop {
+            // Without one, the last was given up and the next did not come.
+            let now = crown.as_ref().ok_or_else(|| Stop("out of memory".to_owned()))?;
+            let samples = now.capacity().samples.min(samples);
+            let asked = ask(now);
+            self.count(now, shared);
+            match asked {
+                Ok(found) => return Ok(found),
+                // Out of memory, most of the time.
+                Err(fault) if samples > 1 && !self.device.is_lost() => {
+                    let fewer = samples.div_ceil(8);
+                    (self.notice)(&format!("GPU: {fault}; trying {fewer} samples at a time"));
+                    *crown = None;
+                    *crown = Some(self.crown(model, fewer)?);
+                }
+                Err(fault) => return Err(Stop(fault.to_string())),
+            }
+        }
     }
 
     /// Adds up what is counted, where it is asked for.
@@ -319,26 +346,62 @@ impl Job {
         })
     }
 
-    /// The samples that are classified as their labels say.
+    /// Tells the classes of a chunk's samples; gives those that are classified as their labels say.
+    fn classify<'d>(
+        &'d self,
+        crown: &mut Option<Crown<'d>>,
+        model: &Model<'_>,
+        chunk: &[usize],
+        shared: &Shared,
+    ) -> Result<Vec<Asking<'d>>, Stop> {
+        let begun = Instant::now();
+        let points: Vec<&[f32]> = chunk.iter().map(|index| self.set.row(*index)).collect();
+        let mut classes = self
+            .persist(crown, model, chunk.len(), shared, |crown| crown.classes(&points))?
+            .into_iter()
+            .zip(chunk)
+            .map(|(class, index)| (*index, class))
+            .collect::<Vec<_>>();
+        if self.profiled {
+            let sure = classes.iter().filter(|(_, class)| class.is_some()).count();
+            let mut state = shared.lock();
+            let [found, all] = &mut state.profiled.get_or_insert_default().classes;
+            (*found, *all) = (*found + sure, *all + classes.len());
+        }
+        self.predict(*model, &mut classes);
+        let seconds = begun.elapsed().as_secs_f64() / classes.len().max(1) as f64;
+        let told = classes.iter().map(|(index, class)| {
+            let class = *class;
+            (*index, Predicted { class, seconds })
+        });
+        shared.lock().classes.extend(told);
+        shared.changed.notify_all();
+        let ask = |(index, class): (usize, Option<usize>)| {
+            let (x, class) = (self.set.row(index), class?);
+            let right = self.set.label(index).is_none_or(|label| label == class);
+            right.then_some(Asking { index, x, class })
+        };
+        Ok(classes.into_iter().filter_map(ask).collect())
+    }
+
+    /// Has the cores predict the classes that are not known.
     ///
     /// In threads of its own: all of a pool may be waiting for what comes of it.
-    fn asking(&self, model: Model<'_>, chunk: &[usize]) -> Vec<Asking<'_>> {
-        let ask = |runner: &mut Runner<'_>, index: &usize| {
-            let x = self.set.row(*index);
-            let class = runner.predict(x)?;
-            let right = self.set.label(*index).is_none_or(|label| label == class);
-            right.then_some(Asking { index: *index, x, class })
-        };
-        let part = |part: &[usize]| {
-            let mut runner = Runner::new(model, false);
-            part.iter().filter_map(|i| ask(&mut runner, i)).collect::<Vec<_>>()
-        };
+    fn predict(&self, model: Model<'_>, classes: &mut [(usize, Option<usize>)]) {
+        let mut open: Vec<_> = classes.iter_mut().filter(|(_, class)| class.is_none()).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let few = chunk.len().div_ceil(threads).max(1);
+        let few = open.len().div_ceil(threads).max(1);
+        let part = |part: &mut [&mut (usize, Option<usize>)]| {
+            let mut runner = Runner::new(model, false);
+            for (index, class) in part {
+                *class = runner.predict(self.set.row(*index));
+            }
+        };
         std::thread::scope(|scope| {
-            let parts: Vec<_> = chunk.chunks(few).map(|of| scope.spawn(move || part(of))).collect();
-            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
-        })
+            for of in open.chunks_mut(few) {
+                scope.spawn(move || part(of));
+            }
+        });
     }
 
     fn answers(

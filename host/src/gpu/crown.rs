@@ -1,4 +1,4 @@
-//! CROWN for a batch of samples: the engine's stages as kernels, all memory on the device.
+//! CROWN and intervals for a batch of samples: the engine's stages as kernels, all memory on the device.
 
 mod curves;
 mod regions;
@@ -34,9 +34,11 @@ pub type Margins = Result<Vec<f32>, Error>;
 /// CROWN on a device.
 #[derive(Debug)]
 pub struct Crown<'d> {
-    device: &'d Device,
-    net: Net,
-    memory: Memory,
+    pub(super) device: &'d Device,
+    pub(super) net: Net,
+    pub(super) memory: Memory,
+    /// `[samples][outputs]` middles of the outputs, then radii.
+    pub(super) outputs: Buffer,
     options: Options,
     norm: Norm,
     inputs: usize,
@@ -82,6 +84,7 @@ impl<'d> Crown<'d> {
         let net = Net::new(device, model, norm)?;
         let capacity = capacity(&net.shape).ok_or(Unfit::Memory)?;
         let memory = Memory::new(device, &net.shape, model.inputs(), capacity);
+        let outputs = device.empty(2 * capacity.samples * model.outputs());
         let generate = |tile: Tile| (tile, tile.kernel());
         let kernels =
             Kernels { wide: generate(WIDE), middle: generate(MIDDLE), narrow: generate(NARROW) };
@@ -90,7 +93,7 @@ impl<'d> Crown<'d> {
             _ => options,
         };
         let (inputs, count) = (model.inputs(), Mutex::default());
-        Ok(Self { device, net, memory, options, norm, inputs, kernels, count })
+        Ok(Self { device, net, memory, outputs, options, norm, inputs, kernels, count })
     }
 
     /// What a batch holds.
@@ -132,14 +135,14 @@ impl<'d> Crown<'d> {
         let shape = &self.net.shape;
         let walks = self.options.method.walks_neurons();
         for k in 0..shape.layers.len() {
-            self.interval(&mut tape, count, k)?;
+            self.interval(&mut tape, count, k, |step| step)?;
             if k > 0 && walks && shape.bends(k) {
                 tape = self.neurons(tape, count, k)?;
             }
             if shape.is_curved(k) {
                 tape = self.curves(tape, count, k)?;
             } else {
-                self.lines(&mut tape, count, k)?;
+                self.lines(&mut tape, count, k, |step| step)?;
             }
         }
         self.specify(&mut tape, samples)?;
@@ -166,7 +169,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Runs a tape and gives what it read last.
-    fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
+    pub(super) fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
         let mut back = tape.submit()?;
         let at = back.len().checked_sub(N).ok_or_else(|| Fault("too little came back".into()))?;
         let last = back.split_off(at);
@@ -184,7 +187,10 @@ impl<'d> Crown<'d> {
         for ((j, flags), rows) in products.into_iter().zip(rows) {
             let of = live.chunks_exact(layers).zip(shared.chunks_exact(layers));
             for (rows, (live, shared)) in rows.iter().zip(of) {
-                let across = j.checked_sub(1).map_or(self.inputs as u64, |j| u64::from(live[j]));
+                let across = match flags & WHOLE {
+                    0 => u64::from(live[j - 1]),
+                    _ => self.net.shape.layers[j].cols as u64,
+                };
                 let (all, both) = (u64::from(live[j]), u64::from(shared[j]));
                 let inner = match flags & (PAIRED | JOINED) {
                     PAIRED => both,
@@ -229,12 +235,19 @@ impl<'d> Crown<'d> {
         tape.dispatch(kernel, &all, groups.map(|n| n as u32))
     }
 
-    fn interval(&self, tape: &mut Tape<'_>, count: usize, k: usize) -> Result<(), Fault> {
+    /// The interval step of layer `k`, its parameters changed by `change`.
+    pub(super) fn interval(
+        &self,
+        tape: &mut Tape<'_>,
+        count: usize,
+        k: usize,
+        change: impl Fn(Step) -> Step,
+    ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let norm = if k == 0 { self.norm() } else { 0 };
         let rows = net.shape.layers[k].rows;
         let few = count < FEW && rows < 65536;
-        let step = Step { norm, ..net.shape.interval(&self.options, count, k, few) };
+        let step = change(Step { norm, ..net.shape.interval(&self.options, count, k, few) });
         let feed = if k == 0 { &m.inputs } else { &m.feed };
         let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, &m.known, &m.ends];
         if few {
@@ -244,10 +257,18 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::INTERVAL, &step, &buffers, groups)
     }
 
-    fn lines(&self, tape: &mut Tape<'_>, count: usize, k: usize) -> Result<(), Fault> {
-        let m = &self.memory;
-        let step = self.net.shape.lines(&self.options, count, k);
-        let buffers = [&m.known, &m.ends, &m.scalars, &m.live, &m.lines, &m.feed];
+    /// The lines of layer `k`, and the box that feeds the next, or of the outputs.
+    pub(super) fn lines(
+        &self,
+        tape: &mut Tape<'_>,
+        count: usize,
+        k: usize,
+        change: impl Fn(Step) -> Step,
+    ) -> Result<(), Fault> {
+        let (m, shape) = (&self.memory, &self.net.shape);
+        let step = change(shape.lines(&self.options, count, k));
+        let feed = if k == shape.last() { &self.outputs } else { &m.feed };
+        let buffers = [&m.known, &m.ends, &m.scalars, &m.live, &m.lines, feed];
         self.run(tape, &kernel::LINES, &step, &buffers, [count, 1, 1])
     }
 }

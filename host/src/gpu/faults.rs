@@ -150,7 +150,9 @@ fn submissions(device: &Device, samples: usize) -> usize {
     let crown = crown.unwrap();
     let region = |i| Region::ball(set.row(i), EPSILON, Norm::Linf);
     let all: Vec<_> = (0..samples).map(|i| Sample { region: region(i), class: 0 }).collect();
+    let points: Vec<_> = (0..samples).map(|i| set.row(i)).collect();
     let before = device.submissions();
+    crown.classes(&points).unwrap();
     crown.margins(&all).unwrap();
     device.submissions() - before
 }

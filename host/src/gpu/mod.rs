@@ -9,7 +9,7 @@
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
 //!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]);
-//!   [`curved`]: the lines that the host chooses.
+//!   [`curved`]: the lines that the host chooses; `forward`: the classes.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
@@ -21,6 +21,7 @@ pub mod curved;
 pub mod device;
 #[cfg(test)]
 mod faults;
+mod forward;
 pub mod memory;
 pub mod net;
 pub mod probes;

@@ -59,6 +59,11 @@ pub trait Stage: Debug + Send + Sync {
     /// The engine's, where it refuses the ball; a later stage may not.
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done;
 
+    /// The class of row `index`, where it was found ahead; waits for it where it is on its way.
+    fn predicted(&self, _index: usize) -> Option<Predicted> {
+        None
+    }
+
     /// What computed its answer about row `index`, where that is not what computes for the question.
     fn backend(&self, _index: usize) -> Option<&str> {
         None
@@ -79,6 +84,15 @@ pub trait Stage: Debug + Send + Sync {
     ) -> Option<f64> {
         None
     }
+}
+
+/// A class that was found ahead.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Predicted {
+    /// The class that [`crate::cpu::Runner::predict`] gives.
+    pub class: Option<usize>,
+    /// Seconds that it took.
+    pub seconds: f64,
 }
 
 /// A stage that several questions and threads share.

@@ -59,13 +59,13 @@ impl Net {
         Self { words, set, norm }
     }
 
-    fn gpu(&self, device: Device, asked: Asked) -> SharedStage {
+    fn gpu(&self, device: Device, method: (&'static str, Options), asked: Asked) -> SharedStage {
         Arc::new(Ahead::begin(Job {
             device,
             words: Arc::clone(&self.words),
             set: Arc::clone(&self.set),
             todo: (0..self.set.rows).collect(),
-            method: ("crown", Options::new(Method::Crown)),
+            method,
             norm: self.norm,
             clip: None,
             asked,
@@ -83,21 +83,27 @@ impl Net {
     }
 }
 
-fn cpu() -> SharedStage {
-    propagation("crown", Options::new(Method::Crown))
+const CROWN: (&str, Options) = ("crown", Options::new(Method::Crown));
+const IBP: (&str, Options) = ("ibp", Options::new(Method::Ibp));
+
+/// Radii that intervals certify are so much smaller.
+const NARROW: f64 = 0.2;
+
+fn cpu((name, options): (&'static str, Options)) -> SharedStage {
+    propagation(name, options)
 }
 
 /// A net, how it is asked, and with what.
-struct Subject {
-    name: String,
-    network: Network,
+pub(super) struct Subject {
+    pub(super) name: String,
+    pub(super) network: Network,
     norm: Norm,
     epsilon: f64,
-    images: Vec<(Vec<f32>, usize)>,
+    pub(super) images: Vec<(Vec<f32>, usize)>,
 }
 
 /// The example that comes with the project, and what there is of [`NETS`].
-fn subjects(test: &str, count: usize) -> Vec<Subject> {
+pub(super) fn subjects(test: &str, count: usize) -> Vec<Subject> {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/example");
     let set = outside::samples(&example.join("digits.npz"), None);
     let label = |i| set.label(i).expect("labelled");
@@ -156,7 +162,16 @@ fn bent(subject: &Subject) -> Vec<Subject> {
 
 #[test]
 fn verdicts_are_the_cpus_but_within_the_budget() {
-    let test = "verdicts_are_the_cpus_but_within_the_budget";
+    agree("verdicts_are_the_cpus_but_within_the_budget", CROWN, 1.0);
+}
+
+#[test]
+fn verdicts_by_intervals_are_the_cpus_but_within_the_budget() {
+    agree("verdicts_by_intervals_are_the_cpus_but_within_the_budget", IBP, NARROW);
+}
+
+/// Compares the verdicts of a method, at so many times the subjects' radii.
+fn agree(test: &str, method: (&'static str, Options), times: f64) {
     let (mut certified, mut open, mut differ) = (0, 0, 0);
     for (turn, subject) in subjects(test, if long() { 24 } else { 12 }).into_iter().enumerate() {
         let Some(device) = device(test) else { return };
@@ -164,10 +179,11 @@ fn verdicts_are_the_cpus_but_within_the_budget() {
             break;
         }
         let Subject { name, network, norm, epsilon, mut images } = subject;
+        let epsilon = times * epsilon;
         images.truncate(if is_slow(&device) { 3 } else { images.len() });
         let net = Net::new(&network, norm, &images);
-        let ours = net.question(net.gpu(device, Asked::Ball(epsilon)));
-        let theirs = net.question(cpu());
+        let ours = net.question(net.gpu(device, method, Asked::Ball(epsilon)));
+        let theirs = net.question(cpu(method));
         let mut worker = net.worker();
         for (i, (x, label)) in images.iter().enumerate() {
             let mut ask = |question: &Question, epsilon| {
@@ -208,8 +224,8 @@ fn radii_are_the_cpus_and_below_what_attacks_find() {
         images.truncate(if is_slow(&device) { 1 } else { images.len() });
         let net = Net::new(&network, norm, &images);
         let search = Search { tolerance: start * 1e-4, budget: 60, start };
-        let gpu = net.question(net.gpu(device, Asked::Radius(search)));
-        let cpu = net.question(cpu());
+        let gpu = net.question(net.gpu(device, CROWN, Asked::Radius(search)));
+        let cpu = net.question(cpu(CROWN));
         let mut worker = net.worker();
         for (i, (x, label)) in images.iter().enumerate() {
             let (mut ours, found) = gpu.radius(&mut worker, i, x, Some(*label), &search);

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod curved;
+mod forward;
 mod kernels;
 mod oracle;
 

@@ -28,7 +28,7 @@ const NETS: usize = 24;
 fn settings() -> Vec<Options> {
     let mut all = Vec::new();
     for semantics in [Semantics::Real, Semantics::Deployed] {
-        for method in [Method::CrownIbp, Method::FastLin, Method::Crown] {
+        for method in [Method::Ibp, Method::CrownIbp, Method::FastLin, Method::Crown] {
             all.push(Options { semantics, ..Options::new(method) });
         }
     }

@@ -1,5 +1,6 @@
 //! CROWN's rows on a device: which are walked back together, and their steps.
 
+use certus_engine::bounds::Method;
 use certus_shaders::kernel::{self, Kernel};
 use certus_shaders::layout::{BOUNDED, JOINED, NEURONS, PAIRED, ROW_GRID, Step, WHOLE};
 use certus_shaders::tile::Tile;
@@ -90,14 +91,16 @@ impl<'d> Crown<'d> {
             }
             (a, out) = (out, a);
         }
-        self.reach(tape, count, &rows, a, NEURONS)
+        self.reach(tape, count, 0, &rows, a, NEURONS)
     }
 
-    /// Walks the margins' rows and bounds them.
+    /// Walks the margins' rows and bounds them: over the region, or by intervals over the box that
+    /// feeds the last layer.
     pub(super) fn specify(&self, tape: &mut Tape<'_>, samples: &[Sample<'_>]) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
         let (last, count) = (net.shape.last(), samples.len());
         let outputs = net.shape.layers[last].rows;
+        let stop = if self.options.method == Method::Ibp { last } else { 0 };
         let widths: Vec<usize> = net.shape.layers.iter().map(|layer| listed(layer.rows)).collect();
         let classes: Vec<u32> =
             samples.iter().map(|s| if s.class < outputs { s.class as u32 } else { 0 }).collect();
@@ -110,15 +113,16 @@ impl<'d> Crown<'d> {
             let slots = (from..to).flat_map(|s| (0..outputs).map(move |r| [s as u32, r as u32]));
             let rows = self.rows(of.collect(), Some(slots.collect()));
             let step = net.shape.rows(&self.options, count, last);
-            let buffers = [&rows.slots, &classes, &m.feed, &m.live, &m.floors, &m.a];
+            let buffers = [&rows.slots, &classes, &self.outputs, &m.live, &m.floors, &m.a];
             self.run(tape, &kernel::MARGINS, &step, &buffers, grid(rows.count))?;
             let (mut a, mut out) = (&m.a, &m.out);
-            for j in (0..=last).rev() {
+            for j in (stop..=last).rev() {
                 self.relax(tape, count, j, &rows, a, 0)?;
-                self.product(tape, count, j, &rows, (a, out), &widths, 0)?;
+                let whole = if j == stop { WHOLE } else { 0 };
+                self.product(tape, count, j, &rows, (a, out), &widths, whole)?;
                 (a, out) = (out, a);
             }
-            self.reach(tape, count, &rows, a, 0)?;
+            self.reach(tape, count, stop, &rows, a, 0)?;
             from = to;
         }
         Ok(())
@@ -171,9 +175,9 @@ impl<'d> Crown<'d> {
         flags: u32,
     ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
-        let across = j.checked_sub(1).map_or(self.inputs, |below| widths[below]);
         let step = net.shape.plain(&self.options, count, j);
-        let whole = if j == 0 { WHOLE } else { 0 };
+        let whole = if j == 0 { WHOLE } else { flags & WHOLE };
+        let across = if whole == 0 { widths[j - 1] } else { net.shape.layers[j].cols };
         let every = if flags == PAIRED { 2 } else { 1 };
         let flags = step.flags | whole | flags;
         if self.device.is_profiled() {
@@ -216,18 +220,22 @@ impl<'d> Crown<'d> {
         }
     }
 
+    /// Bounds rows over what feeds layer `k`: the region, or the box of the layer below, which is then
+    /// the last that was found.
     fn reach(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
+        k: usize,
         rows: &Rows,
         a: &Buffer,
         flags: u32,
     ) -> Result<(), Fault> {
         let m = &self.memory;
-        let step = self.net.shape.reach(&self.options, count, 0);
-        let step = Step { flags: step.flags | flags, norm: self.norm(), ..step };
-        let of = [&rows.slots, &rows.rows, &m.inputs, &m.scalars, &m.floors, a, &m.ends, &m.found];
+        let step = self.net.shape.reach(&self.options, count, k);
+        let (feed, norm) = if k == 0 { (&m.inputs, self.norm()) } else { (&m.feed, 0) };
+        let step = Step { flags: step.flags | flags, norm, ..step };
+        let of = [&rows.slots, &rows.rows, feed, &m.scalars, &m.floors, a, &m.ends, &m.found];
         self.run(tape, &kernel::REACH, &step, &of, grid(rows.count))
     }
 }
