@@ -18,6 +18,11 @@ fn lines(name: &str, done: &Profiled, samples: usize) -> Vec<String> {
         format!("gpu     {name}"),
         format!("        {} multiply-adds in matrix products; {each} a sample", whole(done.macs)),
     ];
+    let [radii, coarse] = done.radii;
+    if radii > 0 {
+        let what = "left to the cores, for what rounding may take of them";
+        lines.push(format!("        {coarse} of {radii} radii {what}"));
+    }
     let Some(kernels) = &done.kernels else {
         lines.push("        it has no clock: its kernels are not timed".to_owned());
         return lines;
@@ -64,10 +69,12 @@ mod tests {
             ("product_middle", timing(0.5, 4)),
             ("product_wide", timing(1.25, 120)),
         ];
-        let done = Profiled { macs: 3_500_000, kernels: Some(Profile(kernels.into())) };
+        let kernels = Some(Profile(kernels.into()));
+        let done = Profiled { macs: 3_500_000, kernels, radii: [90, 2] };
         let expected = "
 gpu     some GPU
         3.50 M multiply-adds in matrix products; 35.0 k a sample
+        2 of 90 radii left to the cores, for what rounding may take of them
         2.00 s in kernels, 1.75 s of it in products: 2.00 M multiply-adds a second there
         product_wide        1.25 s  62.5 %       120 runs
         product_middle      500 ms  25.0 %         4 runs
@@ -77,7 +84,7 @@ gpu     some GPU
 
     #[test]
     fn a_gpu_without_a_clock_is_told() {
-        let done = Profiled { macs: 5, kernels: None };
+        let done = Profiled { macs: 5, ..Profiled::default() };
         let lines = lines("some GPU", &done, 0);
         assert_eq!(lines[3..], ["        it has no clock: its kernels are not timed"]);
     }
