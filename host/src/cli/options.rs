@@ -220,7 +220,11 @@ impl MethodArgs {
     fn on_device(&self) -> Option<(&'static str, Options)> {
         let method = |name, method| Some((name, self.options(method)));
         match self.method {
-            MethodArg::Auto | MethodArg::Crown => method("crown", Method::Crown),
+            // As the cores do it where they take over.
+            MethodArg::Auto => {
+                Some(("crown", Options { early: true, ..self.options(Method::Crown) }))
+            }
+            MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
             MethodArg::Ibp => method("ibp", Method::Ibp),

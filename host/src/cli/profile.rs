@@ -24,6 +24,11 @@ fn lines(name: &str, done: &Profiled, samples: usize) -> Vec<String> {
     }
     let [found, all] = done.classes;
     lines.push(format!("        {found} of {all} classes predicted, the others by the CPU"));
+    let [radii, coarse] = done.radii;
+    if radii > 0 {
+        let what = "left to the cores, for what rounding may take of them";
+        lines.push(format!("        {coarse} of {radii} radii {what}"));
+    }
     let Some(kernels) = &done.kernels else {
         lines.push("        it has no clock: its kernels are not timed".to_owned());
         return lines;
@@ -71,12 +76,14 @@ mod tests {
             ("product_wide", timing(1.25, 120)),
         ];
         let kernels = Some(Profile(kernels.into()));
-        let done = Profiled { macs: 3_500_000, curves: 0.5, classes: [99, 100], kernels };
+        let done =
+            Profiled { macs: 3_500_000, curves: 0.5, classes: [99, 100], kernels, radii: [90, 2] };
         let expected = "
 gpu     some GPU
         3.50 M multiply-adds in matrix products; 35.0 k a sample
         500 ms on the cores, for lines of curved activations
         99 of 100 classes predicted, the others by the CPU
+        2 of 90 radii left to the cores, for what rounding may take of them
         2.00 s in kernels, 1.75 s of it in products: 2.00 M multiply-adds a second there
         product_wide        1.25 s  62.5 %       120 runs
         product_middle      500 ms  25.0 %         4 runs

@@ -101,6 +101,12 @@ impl<'d> Crown<'d> {
         self.memory.capacity
     }
 
+    /// Charges from now on so many times what sums may be off: bounds that are as right, and looser by
+    /// so many times what that costs, nearly.
+    pub fn charge(&mut self, times: u32) {
+        self.net.shape.times = times;
+    }
+
     /// Multiply-adds of products since this was asked last; 0 where the device was not profiled.
     pub fn take_macs(&self) -> u64 {
         std::mem::take(&mut self.counting().macs)

@@ -38,6 +38,8 @@ pub struct Shape {
     pub stride: usize,
     /// Whether margins are bounded before the last layer's ReLU.
     pub rectified: bool,
+    /// How many times what a sum may be off is charged: 1, or more to see what it costs.
+    pub times: u32,
 }
 
 /// Entries of a list of `rows` neurons, its shared and its other ones filled up.
@@ -70,11 +72,6 @@ const fn total_depth(n: usize) -> u32 {
     2 + n.div_ceil(256) as u32 + 8
 }
 
-/// A device's operation is off by up to twice what the engine's is, `2^-23`.
-fn rounding(depth: u32, terms: usize) -> [f32; 3] {
-    Rounding::new(2 * depth, terms).parts()
-}
-
 impl Shape {
     /// Of a model.
     pub fn new(model: &Model<'_>) -> Self {
@@ -100,7 +97,7 @@ impl Shape {
         }
         let width = model.width();
         let stride = listed(width).max(model.inputs().next_multiple_of(GRAIN)) / 4;
-        Self { layers, neurons: first, width, stride, rectified }
+        Self { layers, neurons: first, width, stride, rectified, times: 1 }
     }
 
     /// The last layer.
@@ -116,6 +113,16 @@ impl Shape {
     /// Whether the host chooses the lines of layer `k`.
     pub fn is_curved(&self, k: usize) -> bool {
         self.layers[k].activation.leak().is_none()
+    }
+
+    /// A device's operation is off by up to twice what the engine's is, `2^-23`.
+    const fn depth(&self, depth: u32) -> u32 {
+        2 * self.times * depth
+    }
+
+    fn with(&self, step: Step, depth: u32, terms: usize) -> Step {
+        let [gamma, factor, under] = Rounding::new(self.depth(depth), terms).parts();
+        Step { gamma, factor, under, ..step }
     }
 
     /// What all stages of layer `k` have in common; without the constants of sums.
@@ -145,7 +152,7 @@ impl Shape {
             outputs: self.layers[self.last()].rows as u32,
             leak: activation.leak().unwrap_or(0.0),
             bends: curved::bends(activation),
-            share: gamma(2 * tile::product_depth(listed(rows))),
+            share: gamma(self.depth(tile::product_depth(listed(rows)))),
             weight_error: normal_up(weight_error),
             bias_error: normal_up(bias_error),
             relative: gamma(cols as u32 + 2),
@@ -162,8 +169,8 @@ impl Shape {
             true => (few_depth(cols), few_depth(cols)),
             false => (interval_depth(cols), centre_depth(cols)),
         };
-        let step = Step { share: gamma(2 * centres), ..step };
-        with(step, rounding(sums, cols))
+        let step = Step { share: gamma(self.depth(centres)), ..step };
+        self.with(step, sums, cols)
     }
 
     /// Without constants, for stages that take none.
@@ -176,29 +183,25 @@ impl Shape {
         let step = self.step(options, samples, k);
         let rows = self.layers[k].rows;
         let listed = listed(rows);
-        with(step, rounding(row_depth(listed), listed))
+        self.with(step, row_depth(listed), listed)
     }
 
     /// With those of rows over the inputs of layer `k`.
     pub fn reach(&self, options: &Options, samples: usize, k: usize) -> Step {
         let step = self.step(options, samples, k);
         let cols = self.layers[k].cols;
-        with(step, rounding(row_depth(cols), cols))
+        self.with(step, row_depth(cols), cols)
     }
 
     /// With those of the choice of lines of layer `k`.
     pub fn lines(&self, options: &Options, samples: usize, k: usize) -> Step {
         let step = self.step(options, samples, k);
         let rows = self.layers[k].rows;
-        with(step, rounding(total_depth(rows), rows))
+        self.with(step, total_depth(rows), rows)
     }
 }
 
 /// A number of at least 0, not subnormal and not below `x`: a device may take subnormal ones as 0.
 pub fn normal_up(x: f32) -> f32 {
     if x.is_subnormal() { f32::MIN_POSITIVE } else { x }
-}
-
-fn with(step: Step, [gamma, factor, under]: [f32; 3]) -> Step {
-    Step { gamma, factor, under, ..step }
 }
