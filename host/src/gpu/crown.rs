@@ -11,7 +11,7 @@ use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
 use certus_engine::relax::LowerSlope;
 use certus_shaders::kernel::{self, Kernel};
-use certus_shaders::layout::{JOINED, PAIRED, SCALARS, Step};
+use certus_shaders::layout::{JOINED, PAIRED, SCALARS, Step, WHOLE};
 use certus_shaders::tile::{MIDDLE, NARROW, Tile, WIDE};
 
 use super::device::{Buffer, Device, Fault, Tape};
