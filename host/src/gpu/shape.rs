@@ -18,7 +18,7 @@ pub struct LayerShape {
     pub cols: usize,
     /// Where its lists begin.
     pub first: usize,
-    /// What follows, but for margins that are bounded before it.
+    /// What follows: the identity where margins are bounded before a last ReLU.
     pub activation: Activation,
     through: usize,
     weight_error: f32,
