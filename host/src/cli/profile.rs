@@ -18,6 +18,9 @@ fn lines(name: &str, done: &Profiled, samples: usize) -> Vec<String> {
         format!("gpu     {name}"),
         format!("        {} multiply-adds in matrix products; {each} a sample", whole(done.macs)),
     ];
+    if done.climbed > 0 {
+        lines.push(format!("        {} multiply-adds in steps of attacks", whole(done.climbed)));
+    }
     let [found, all] = done.classes;
     lines.push(format!("        {found} of {all} classes predicted, the others by the CPU"));
     let Some(kernels) = &done.kernels else {
@@ -67,10 +70,11 @@ mod tests {
             ("product_wide", timing(1.25, 120)),
         ];
         let kernels = Some(Profile(kernels.into()));
-        let done = Profiled { macs: 3_500_000, classes: [99, 100], kernels };
+        let done = Profiled { macs: 3_500_000, climbed: 2_000_000, classes: [99, 100], kernels };
         let expected = "
 gpu     some GPU
         3.50 M multiply-adds in matrix products; 35.0 k a sample
+        2.00 M multiply-adds in steps of attacks
         99 of 100 classes predicted, the others by the CPU
         2.00 s in kernels, 1.75 s of it in products: 2.00 M multiply-adds a second there
         product_wide        1.25 s  62.5 %       120 runs

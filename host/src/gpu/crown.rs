@@ -39,16 +39,18 @@ pub struct Crown<'d> {
     pub(super) outputs: Buffer,
     options: Options,
     norm: Norm,
-    inputs: usize,
+    pub(super) inputs: usize,
     kernels: Kernels,
     count: Mutex<Count>,
 }
 
 /// Multiply-adds of products, counted while the device is profiled.
 #[derive(Debug, Default)]
-struct Count {
+pub(super) struct Count {
     /// Of finished batches.
     macs: u64,
+    /// Of the steps of attacks.
+    pub(super) climbed: u64,
     /// Of the batch at hand: the layer of each product, and what came back: its rows of each sample.
     layers: Vec<(usize, u32)>,
     rows: Vec<Vec<u32>>,
@@ -114,7 +116,12 @@ impl<'d> Crown<'d> {
         std::mem::take(&mut self.counting().macs)
     }
 
-    fn counting(&self) -> MutexGuard<'_, Count> {
+    /// Multiply-adds of the steps of attacks since this was asked last; 0 where the device was not profiled.
+    pub fn take_climbed(&self) -> u64 {
+        std::mem::take(&mut self.counting().climbed)
+    }
+
+    pub(super) fn counting(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

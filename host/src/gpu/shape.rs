@@ -16,8 +16,10 @@ pub struct LayerShape {
     pub cols: usize,
     /// Where its lists begin.
     pub first: usize,
-    through: usize,
-    leak: f32,
+    /// Neurons that pass by the activation.
+    pub through: usize,
+    /// The activation's slope below 0.
+    pub leak: f32,
     weight_error: f32,
     bias_error: f32,
 }
