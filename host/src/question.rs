@@ -158,9 +158,11 @@ impl Question {
         let mut known = Known::default();
         for (k, stage) in self.stages.iter().enumerate() {
             let begun = Instant::now();
+            known.ahead = None;
             let done = stage.settle(worker, ball, &mut known);
             let work = answer.add(done);
-            let backend = stage.backend(ball.index).unwrap_or(self.backend);
+            let ahead = known.ahead.as_deref();
+            let backend = ahead.or(stage.backend(ball.index)).unwrap_or(self.backend);
             if answer.record.backend != backend {
                 answer.record.backend = backend.to_owned();
             }

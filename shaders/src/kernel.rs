@@ -56,6 +56,17 @@ pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky"
 /// Lines of a layer that the host has chosen; a sample a workgroup.
 pub const PLACE: Kernel = kernel!("place", 256, "round", "step");
 
+/// Activations at the points of a search; 32 neurons and 32 points a workgroup.
+pub const CLIMB_PASS: Kernel = kernel!("climb_pass", 64, "climb");
+/// Gradients there by what feeds a layer; 32 of its inputs and 32 points a workgroup.
+pub const CLIMB_BACK: Kernel = kernel!("climb_back", 64, "climb");
+/// Leads of other outputs; a point a workgroup, as all of rows.
+pub const CLIMB_AIM: Kernel = kernel!("climb_aim", 64, "climb");
+/// Steps up the gradients; a point a workgroup.
+pub const CLIMB_STEP: Kernel = kernel!("climb_step", 256, "climb");
+/// The best points; a sample a workgroup.
+pub const CLIMB_BEST: Kernel = kernel!("climb_best", 64, "climb");
+
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![
@@ -73,6 +84,11 @@ pub fn all() -> Vec<Kernel> {
         REACH,
         LINES,
         PLACE,
+        CLIMB_PASS,
+        CLIMB_BACK,
+        CLIMB_AIM,
+        CLIMB_STEP,
+        CLIMB_BEST,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

@@ -91,6 +91,37 @@ pub struct Step {
     pub bends: [f32; 4],
 }
 
+/// What a step of a search is about: points of a batch. The kernels of [`crate::kernel`] named `CLIMB` take
+/// it; nothing that they compute decides.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct Climb {
+    /// Points.
+    pub rows: u32,
+    /// Inputs of the network.
+    pub inputs: u32,
+    /// Neurons of the layer at hand.
+    pub neurons: u32,
+    /// Its inputs.
+    pub cols: u32,
+    /// Neurons that pass by the activation.
+    pub through: u32,
+    /// The norm of the ball: 0 `linf`, 2 `l2`.
+    pub norm: u32,
+    /// The activation's slope below 0.
+    pub leak: f32,
+    /// Length of the step.
+    pub length: f32,
+    /// Share of the direction before that is kept.
+    pub momentum: f32,
+    /// Lower side of the box.
+    pub lo: f32,
+    /// Upper side.
+    pub hi: f32,
+    /// 0.
+    pub none: u32,
+}
+
 /// Flag of a [`Step`]: deployed semantics.
 pub const DEPLOYED: u32 = 1;
 /// All columns count, not only those of live neurons.

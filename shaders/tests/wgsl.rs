@@ -3,7 +3,7 @@
 use std::mem::{offset_of, size_of};
 
 use certus_shaders::kernel::{PROBE_SUMS, all};
-use certus_shaders::layout::{Step, Sums};
+use certus_shaders::layout::{Climb, Step, Sums};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
@@ -74,8 +74,12 @@ fn parameters_lie_where_the_host_puts_them() {
     let step = offsets!(Step: samples, neurons, layers, width, layer, first, below, rows, cols, stride,
         tile, through, norm, slope, flags, outputs, leak, gamma, factor, under, share, weight_error,
         bias_error, relative, absolute, none, spare, free, bends);
-    let kernels = all().into_iter().filter(|kernel| !kernel.name.starts_with("probe"));
-    for kernel in kernels {
-        assert_eq!(structure(&parse(kernel.name, &kernel.source), "Step"), step, "{}", kernel.name);
+    let climb = offsets!(Climb: rows, inputs, neurons, cols, through, norm, leak, length, momentum, lo, hi,
+        none);
+    for kernel in all().into_iter().filter(|kernel| !kernel.name.starts_with("probe")) {
+        let (name, expected) =
+            if kernel.name.starts_with("climb") { ("Climb", &climb) } else { ("Step", &step) };
+        let found = structure(&parse(kernel.name, &kernel.source), name);
+        assert_eq!(&found, expected, "{}", kernel.name);
     }
 }

@@ -13,7 +13,7 @@ use super::replay::{Refusal, Witness, replay};
 use super::segment::shrink;
 use super::threat::{Place, Threat};
 use crate::cpu::Runner;
-use crate::plan::Ball;
+use crate::plan::{Ball, Candidate, Known};
 use crate::question::{Answer, Question};
 use crate::report::Verdict;
 
@@ -116,16 +116,23 @@ impl Attack {
         index: usize,
     ) -> Found {
         let (gradient, runner) = worker.parts();
+        match self.descent(threat.epsilon) {
+            Some(descent) => descent.run(gradient, runner, threat, class, index),
+            None => self.deepfool(gradient, runner, threat, class),
+        }
+    }
+
+    /// Its steps in balls of radius `epsilon`; none of DeepFool, which has none of a length.
+    pub(crate) fn descent(&self, epsilon: f64) -> Option<Descent> {
         let whole = match self.method {
             Method::Fgsm => 1.0,
             Method::Ifgsm => 1.25,
             Method::Pgd => WHOLE,
-            Method::DeepFool => return self.deepfool(gradient, runner, threat, class),
+            Method::DeepFool => return None,
         };
         let descent = &self.descent;
-        let step = whole * threat.epsilon / descent.steps.max(1) as f64;
-        let descent = Descent { step: descent.step.or(Some(step)), ..*descent };
-        descent.run(gradient, runner, threat, class, index)
+        let step = whole * epsilon / descent.steps.max(1) as f64;
+        Some(Descent { step: descent.step.or(Some(step)), ..*descent })
     }
 
     /// DeepFool knows no radius: what it finds falsifies where it happens to be near enough.
@@ -174,7 +181,7 @@ impl Attack {
         }
         let (witness, lead) = self.open(question, worker, x, epsilon, &mut answer);
         answer.record.margin = lead.map(|lead| 0.0 - f64::from(lead));
-        answer.record.seconds = begun.elapsed().as_secs_f64();
+        answer.record.seconds = (begun.elapsed().as_secs_f64() + answer.ahead).max(0.0);
         (answer, witness)
     }
 
@@ -193,13 +200,25 @@ impl Attack {
         witness
     }
 
-    /// Looks for an input of the ball with another answer; gives it, and the work.
-    pub fn falsify(&self, worker: &mut Worker<'_>, ball: &Ball<'_>) -> (Option<Witness>, Work) {
+    /// Looks for an input of the ball with another answer; tells it, and gives the work.
+    pub fn falsify(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Work {
         let before = worker.macs();
         let threat = self.threat(ball.question, ball.x, ball.epsilon);
-        let (witness, _) = self.find(worker, &threat, ball.class, ball.index);
-        let product_macs = worker.macs() - before;
-        (witness, Work { product_macs, ..Work::default() })
+        let candidate = self.ahead(ball.question, ball.index, ball.class, ball.epsilon);
+        known.ahead = candidate.as_ref().map(|candidate| candidate.backend.clone());
+        (known.witness, _) = self.find(worker, candidate, &threat, ball.class, ball.index);
+        Work { product_macs: worker.macs() - before, ..Work::default() }
+    }
+
+    /// What it found before it is asked, on a GPU.
+    fn ahead(
+        &self,
+        question: &Question,
+        index: usize,
+        class: usize,
+        epsilon: f64,
+    ) -> Option<Candidate> {
+        question.stages.first()?.candidate(self, index, class, epsilon)
     }
 
     fn threat<'a>(&self, question: &Question, x: &'a [f32], epsilon: f64) -> Threat<'a> {
@@ -220,26 +239,42 @@ impl Attack {
         let Some(class) = answer.record.predicted.filter(|_| unknown) else { return (None, None) };
         let before = worker.macs();
         let threat = self.threat(question, x, epsilon);
-        let (witness, lead) = self.find(worker, &threat, class, answer.record.index);
+        let waiting = Instant::now();
+        let candidate = self.ahead(question, answer.record.index, class, epsilon);
+        let by = candidate.as_ref().map(|candidate| candidate.backend.clone());
+        if let Some(candidate) = &candidate {
+            answer.ahead += candidate.seconds - waiting.elapsed().as_secs_f64();
+        }
+        let (witness, lead) = self.find(worker, candidate, &threat, class, answer.record.index);
         answer.work.product_macs += worker.macs() - before;
         if let Some(witness) = &witness {
             answer.record.verdict = witness.verdict();
             answer.record.method = self.method.name().to_owned();
+            answer.record.backend = by.unwrap_or_else(|| question.backend.to_owned());
         }
         let lead = witness.as_ref().map(Witness::lead).or(lead);
         (witness, lead.filter(|lead| lead.is_finite()))
     }
 
-    /// Runs, and pushes a point that was left just short of the boundary across it. Gives the witness
-    /// or the settled lead at the best point found.
+    /// Runs, unless there is a candidate, and pushes a point that was left just short of the boundary
+    /// across it. Gives the witness or the settled lead at the best point found.
     fn find(
         &self,
         worker: &mut Worker<'_>,
+        candidate: Option<Candidate>,
         threat: &Threat<'_>,
         class: usize,
         index: usize,
     ) -> (Option<Witness>, Option<f32>) {
-        let found = self.run(worker, threat, class, index);
+        let found = match candidate {
+            Some(Candidate { mut point, lead, .. }) => {
+                // Whoever found it may have rounded it out of the threat.
+                let place = Place::new(threat);
+                place.put(&mut place.way(&point), &mut point);
+                Found { witness: None, best: Some((point, lead)) }
+            }
+            None => self.run(worker, threat, class, index),
+        };
         match (found.witness, found.best) {
             (Some(witness), _) => (Some(witness), None),
             (None, Some((point, _))) => match replay(&mut worker.runner, threat, class, &point) {

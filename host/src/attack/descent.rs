@@ -91,9 +91,10 @@ const SPARSE: [f64; 4] = [0.01, 0.05, 0.002, 0.2];
 
 /// One point's start and aim.
 #[derive(Clone, Copy, Debug)]
-struct Task {
+pub(crate) struct Task {
     restart: usize,
-    target: Option<usize>,
+    /// The class that is raised; none for the best.
+    pub target: Option<usize>,
 }
 
 impl Descent {
@@ -135,7 +136,7 @@ impl Descent {
     }
 
     /// Starts and aims; `others` are the other classes, the largest output at the centre first.
-    fn tasks(&self, others: &[usize]) -> Vec<Task> {
+    pub(crate) fn tasks(&self, others: &[usize]) -> Vec<Task> {
         let restarts = 0..self.restarts.max(1);
         let task = |restart, target| Task { restart, target };
         match self.aim {
@@ -151,8 +152,26 @@ impl Descent {
         }
     }
 
+    /// Writes where a task begins on sample `index`: the first restart at the base. `way` is memory for a way.
+    pub(crate) fn start(
+        &self,
+        place: &Place,
+        task: &Task,
+        index: usize,
+        way: &mut [f64],
+        point: &mut [f32],
+    ) {
+        point.copy_from_slice(&place.base);
+        if task.restart > 0 {
+            // The same start for every target: what differs is the aim.
+            let mut rng = start::rng(self.seed, index, task.restart);
+            start::draw(&mut rng, place.norm(), place.radius(), way);
+            place.put(way, point);
+        }
+    }
+
     /// The length of step `k`.
-    fn length(&self, k: usize, epsilon: f64) -> f64 {
+    pub(crate) fn length(&self, k: usize, epsilon: f64) -> f64 {
         let whole = self.step.unwrap_or(WHOLE * epsilon / self.steps.max(1) as f64);
         let done = k as f64 / self.steps.max(1) as f64;
         let share = match done {
@@ -181,15 +200,10 @@ struct Climb<'a> {
 impl<'a> Climb<'a> {
     fn new(how: &'a Descent, place: &'a Place, tasks: &'a [Task], index: usize) -> Self {
         let n = place.base.len();
-        let mut points = place.base.repeat(tasks.len());
+        let mut points = vec![0.0; n * tasks.len()];
         let mut way = vec![0.0; n];
         for (task, point) in tasks.iter().zip(points.chunks_exact_mut(n)) {
-            if task.restart > 0 {
-                // The same start for every target: what differs is the aim.
-                let mut rng = start::rng(how.seed, index, task.restart);
-                start::draw(&mut rng, place.norm(), place.radius(), &mut way);
-                place.put(&mut way, point);
-            }
+            how.start(place, task, index, &mut way, point);
         }
         let ahead = vec![0.0; points.len()];
         Self { how, place, tasks, points, ahead, way }

@@ -18,7 +18,7 @@ pub fn lead(outputs: &[f32], class: usize) -> Option<(f32, usize)> {
 }
 
 /// The other classes, the largest output first.
-pub(super) fn others(outputs: &[f32], class: usize) -> Vec<usize> {
+pub(crate) fn others(outputs: &[f32], class: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..outputs.len()).filter(|j| *j != class).collect();
     classes.sort_by(|a, b| outputs[*b].total_cmp(&outputs[*a]));
     classes

@@ -15,7 +15,7 @@ pub mod deepfool;
 pub mod descent;
 pub mod distance;
 pub mod gradient;
-mod lead;
+pub(crate) mod lead;
 pub mod nearest;
 pub mod project;
 pub mod replay;

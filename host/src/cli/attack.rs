@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use certus_engine::bounds::{self as engine, Options};
 use clap::ValueEnum;
 
 use super::Outcome;
@@ -79,12 +80,13 @@ fn parse_momentum(text: &str) -> std::result::Result<f32, String> {
 pub fn run(args: &Args) -> Result<Outcome> {
     let epsilon = args.epsilon;
     let attack = args.attack()?;
-    args.run.compute.without_gpu()?;
     let witnesses = Witnesses::new(args.witness.as_deref(), &args.run)?;
     let plan = Plan {
         method: name(args.method),
         stages: Vec::new(),
-        on_device: None,
+        on_device: (attack.method == Method::Pgd)
+            .then_some(("pgd", Options::new(engine::Method::Ibp))),
+        attacks: vec![attack],
         local_boundary: false,
         semantics: "real",
         options: options(&attack),

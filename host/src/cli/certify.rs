@@ -32,6 +32,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     if args.attack.attack {
         options.push(("attack", Method::Pgd.name().to_owned()));
         plan.method = format!("{}, then {}", plan.method, Method::Pgd.name());
+        plan.attacks.push(Attack::new(Method::Pgd));
     }
     let setup = Setup::new(&args.run, plan)?;
     let attack = Attack { clip: setup.question.inner, ..Attack::new(Method::Pgd) };

@@ -6,8 +6,10 @@ use certus_engine::bounds::Options;
 use certus_engine::region::Norm;
 
 use super::message::say;
+use super::options::Plan;
 use super::profile;
 use super::samples::RunArgs;
+use crate::attack::Attack;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::gpu::{About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal};
@@ -18,20 +20,28 @@ use crate::radius::Search;
 ///
 /// # Errors
 /// A method, or a norm with `--clip`, that no GPU knows; `--profile` without a GPU.
-pub fn check(
-    args: &RunArgs,
-    method: Option<(&'static str, Options)>,
-) -> crate::error::Result<Option<(&'static str, Options)>> {
+pub fn check(args: &RunArgs, plan: &Plan) -> crate::error::Result<Option<(&'static str, Options)>> {
     if !args.compute.is_gpu() {
         return args.without_profile().map(|()| None);
     }
-    let Some(method) = method else {
-        let message = "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin or ibp, no GPU knows others";
+    let attack = plan.stages.is_empty() && !plan.local_boundary;
+    let Some(method) = plan.on_device else {
+        let message = if attack {
+            "--backend gpu: expected --method pgd, no GPU knows other attacks"
+        } else {
+            "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin or ibp, no GPU knows others"
+        };
         return Err(Error::Usage(message.to_owned()));
     };
-    let round = args.norm == Norm::L1 || args.norm == Norm::L2;
-    if !(args.norm == Norm::Linf || round && args.clip.is_none()) {
+    let (fits, message) = if attack {
+        let fits = matches!(args.norm, Norm::Linf | Norm::L2);
+        (fits, "--backend gpu: expected --norm linf or l2 of an attack")
+    } else {
+        let round = matches!(args.norm, Norm::L1 | Norm::L2) && args.clip.is_none();
         let message = "--backend gpu: expected --norm linf, or l1 or l2 without --clip";
+        (args.norm == Norm::Linf || round, message)
+    };
+    if !fits {
         return Err(Error::Usage(message.to_owned()));
     }
     Ok(Some(method))
@@ -43,6 +53,8 @@ pub struct Run<'a> {
     pub args: &'a RunArgs,
     /// The method.
     pub method: (&'static str, Options),
+    /// Attacks on what it leaves open.
+    pub attacks: Vec<Attack>,
     /// The model's blob.
     pub words: &'a Arc<Vec<u32>>,
     /// The samples.
@@ -55,6 +67,8 @@ pub struct Run<'a> {
     pub epsilon: Option<f64>,
     /// How the largest is looked for.
     pub search: Option<&'a Search>,
+    /// Whether nothing is bounded, but only attacked.
+    pub attack: bool,
 }
 
 /// A GPU at work.
@@ -82,6 +96,7 @@ impl Started {
 pub fn begin(run: Run<'_>) -> Option<Started> {
     let asked = match (run.epsilon, run.search) {
         (_, Some(search)) => Asked::Radius(*search),
+        (Some(epsilon), None) if run.attack => Asked::Attack(epsilon),
         (Some(epsilon), None) => Asked::Ball(epsilon),
         (None, None) => return None,
     };
@@ -97,6 +112,7 @@ pub fn begin(run: Run<'_>) -> Option<Started> {
         norm: run.args.norm,
         clip: run.clip,
         asked,
+        attacks: run.attacks,
         profiled: run.args.profile,
         notice: Box::new(|what| say(what)),
     }));

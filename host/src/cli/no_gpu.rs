@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use certus_engine::bounds::Options;
 
+use super::options::Plan;
 use super::samples::RunArgs;
+use crate::attack::Attack;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::plan::SharedStage;
@@ -14,10 +16,7 @@ use crate::radius::Search;
 ///
 /// # Errors
 /// Where a GPU is asked for.
-pub fn check(
-    args: &RunArgs,
-    _: Option<(&'static str, Options)>,
-) -> Result<Option<(&'static str, Options)>> {
+pub fn check(args: &RunArgs, _: &Plan) -> Result<Option<(&'static str, Options)>> {
     if args.compute.is_gpu() {
         let message = "--backend gpu: this certus is built without its feature gpu";
         return Err(Error::Usage(message.to_owned()));
@@ -30,12 +29,14 @@ pub fn check(
 pub struct Run<'a> {
     pub args: &'a RunArgs,
     pub method: (&'static str, Options),
+    pub attacks: Vec<Attack>,
     pub words: &'a Arc<Vec<u32>>,
     pub set: &'a Arc<Dataset>,
     pub todo: &'a [usize],
     pub clip: Option<(f32, f32)>,
     pub epsilon: Option<f64>,
     pub search: Option<&'a Search>,
+    pub attack: bool,
 }
 
 /// A GPU at work: none ever is.

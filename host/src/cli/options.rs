@@ -9,9 +9,10 @@ use certus_engine::relax::LowerSlope;
 use clap::ValueEnum;
 
 use crate::alpha::Settings;
+use crate::attack::Attack;
 use crate::error::{Error, Result};
 use crate::plan::{
-    self, AlphaCrown, CrownQuad, FastLip, RegionSearch, SharedStage, Simplex, propagation,
+    self, AlphaCrown, CrownQuad, FastLip, RegionSearch, SharedStage, Sieve, Simplex, propagation,
 };
 
 /// How bounds are found.
@@ -75,8 +76,8 @@ pub enum BackendArg {
     Cpu,
     /// The same bits as on every device: plain loops, a row at a time
     Portable,
-    /// The first GPU of certus devices, for intervals, CROWN and its kin; the cores take what that leaves
-    /// open
+    /// The first GPU of certus devices, for intervals, CROWN and its kin, and for pgd; the cores take what
+    /// that leaves open
     Gpu,
 }
 
@@ -259,6 +260,10 @@ impl MethodArgs {
             method: name(self.method),
             stages: self.stages(ask),
             on_device: self.on_device(),
+            attacks: match self.method {
+                MethodArg::Auto if ask == Ask::Ball => vec![Sieve::default().attack],
+                _ => Vec::new(),
+            },
             local_boundary: self.method == MethodArg::DecisionBoundary,
             semantics: self.semantics_name(),
             options,
@@ -286,6 +291,8 @@ pub struct Plan {
     pub stages: Vec<SharedStage>,
     /// What a GPU can take over of the first of them.
     pub on_device: Option<(&'static str, Options)>,
+    /// Attacks on what that leaves open, which a GPU can take over too.
+    pub attacks: Vec<Attack>,
     /// Whether the decision-boundary certificate is one of them.
     pub local_boundary: bool,
     /// `real` or `deployed`.
@@ -321,7 +328,7 @@ impl ComputeArgs {
     /// Where one is asked for.
     pub fn without_gpu(&self) -> Result<()> {
         if self.is_gpu() {
-            let message = "--backend gpu: expected certus certify or radius";
+            let message = "--backend gpu: expected certus certify, radius or attack";
             return Err(Error::Usage(message.to_owned()));
         }
         Ok(())

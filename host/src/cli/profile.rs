@@ -22,6 +22,9 @@ fn lines(name: &str, done: &Profiled, samples: usize) -> Vec<String> {
         let seconds = time(done.curves);
         lines.push(format!("        {seconds} on the cores, for lines of curved activations"));
     }
+    if done.climbed > 0 {
+        lines.push(format!("        {} multiply-adds in steps of attacks", whole(done.climbed)));
+    }
     let [found, all] = done.classes;
     lines.push(format!("        {found} of {all} classes predicted, the others by the CPU"));
     let [radii, coarse] = done.radii;
@@ -76,12 +79,19 @@ mod tests {
             ("product_wide", timing(1.25, 120)),
         ];
         let kernels = Some(Profile(kernels.into()));
-        let done =
-            Profiled { macs: 3_500_000, curves: 0.5, classes: [99, 100], kernels, radii: [90, 2] };
+        let done = Profiled {
+            macs: 3_500_000,
+            curves: 0.5,
+            climbed: 2_000_000,
+            classes: [99, 100],
+            radii: [90, 2],
+            kernels,
+        };
         let expected = "
 gpu     some GPU
         3.50 M multiply-adds in matrix products; 35.0 k a sample
         500 ms on the cores, for lines of curved activations
+        2.00 M multiply-adds in steps of attacks
         99 of 100 classes predicted, the others by the CPU
         2 of 90 radii left to the cores, for what rounding may take of them
         2.00 s in kernels, 1.75 s of it in products: 2.00 M multiply-adds a second there

@@ -17,7 +17,7 @@ use super::options::{
 };
 use super::stream::Stream;
 use super::{Outcome, gpu, verbose};
-use crate::attack::Worker;
+use crate::attack::{Attack, Worker};
 use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -113,7 +113,7 @@ impl<'a> Setup<'a> {
     /// Bad input, before anything is written.
     pub fn new(args: &'a RunArgs, plan: Plan) -> Result<Self> {
         check_outputs(args)?;
-        gpu::check(args, plan.on_device)?;
+        gpu::check(args, &plan)?;
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
         for stage in &plan.stages {
@@ -202,7 +202,11 @@ impl<'a> Setup<'a> {
         // A device has no norms from before.
         let on_device = self.on_device(&todo, epsilon, search)?;
         let stages = match &on_device {
-            Some(first) => [&[first.stage()], &self.question.stages[1..]].concat(),
+            // Of an attack alone it is the only one.
+            Some(first) => {
+                let rest = self.question.stages.get(1..).unwrap_or(&[]);
+                [&[first.stage()], rest].concat()
+            }
             None => self.question.stages.clone(),
         };
         let norms = simplex && !args.compute.is_portable() && !todo.is_empty();
@@ -315,10 +319,13 @@ impl Setup<'_> {
         epsilon: Option<f64>,
         search: Option<&Search>,
     ) -> Result<Option<gpu::Started>> {
-        let Some(method) = gpu::check(self.args, self.plan.on_device)? else { return Ok(None) };
-        let Self { args, words, set, .. } = self;
-        let clip = self.question.clip;
-        let run = gpu::Run { args, method, words, set, todo, clip, epsilon, search };
+        let Some(method) = gpu::check(self.args, &self.plan)? else { return Ok(None) };
+        let Self { args, words, set, question, .. } = self;
+        let (clip, attack) = (question.clip, question.stages.is_empty());
+        let attacks = self.plan.attacks.iter();
+        let attacks = attacks.map(|attack| Attack { clip: question.inner, ..*attack }).collect();
+        let run =
+            gpu::Run { args, method, attacks, words, set, todo, clip, epsilon, search, attack };
         Ok(if todo.is_empty() { None } else { gpu::begin(run) })
     }
 

@@ -11,14 +11,15 @@ use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
 
+use super::climb::{Goal, Peak};
 use super::crown::{Crown, Margins, Sample};
 use super::device::{Device, Fault, Profile};
 use super::memory::Capacity;
 use super::net::Unfit;
-use crate::attack::Worker;
+use crate::attack::{Attack, Threat, Worker};
 use crate::cpu::Runner;
 use crate::dataset::Dataset;
-use crate::plan::{Ball, Done, Known, Predicted, Propagation, Stage};
+use crate::plan::{Ball, Candidate, Done, Known, Predicted, Propagation, Stage};
 use crate::question::Answer;
 use crate::radius::{Search, Steps};
 
@@ -44,6 +45,8 @@ pub enum Asked {
     Ball(f64),
     /// The largest radius.
     Radius(Search),
+    /// Nothing but attacks in a ball of this radius.
+    Attack(f64),
 }
 
 /// What the device is to do.
@@ -64,6 +67,8 @@ pub struct Job {
     pub clip: Option<(f32, f32)>,
     /// What is asked.
     pub asked: Asked,
+    /// Attacks on what the method leaves open in balls, each on what those before it have left.
+    pub attacks: Vec<Attack>,
     /// Whether its kernels are timed and its multiply-adds counted.
     pub profiled: bool,
     /// Called with what the user should know: why the device stops.
@@ -77,6 +82,8 @@ pub struct Profiled {
     pub macs: u64,
     /// Seconds in which the host chose lines of curved activations.
     pub curves: f64,
+    /// Multiply-adds of the steps of attacks.
+    pub climbed: u64,
     /// Classes that it found, and that were asked for.
     pub classes: [usize; 2],
     /// Time of its kernels; none where it has no clock.
@@ -120,7 +127,9 @@ struct State {
 struct Answered {
     /// The class that it is about.
     class: usize,
-    found: Bound,
+    found: Option<Bound>,
+    /// The best points that attacks came to.
+    peaks: Vec<(Attack, Peak)>,
     /// Its share of the time that its chunk took.
     seconds: f64,
 }
@@ -136,7 +145,7 @@ enum Bound {
 impl Answered {
     /// Whether nothing is left to the cores.
     fn is_whole(&self) -> bool {
-        !matches!(self.found, Bound::Coarse)
+        !matches!(self.found, Some(Bound::Coarse))
     }
 }
 
@@ -201,10 +210,17 @@ impl Ahead {
         }
     }
 
+    /// Seconds that the device's bounds of a sample took, where it has found them.
+    fn answered(&self, index: usize) -> Option<f64> {
+        let state = self.shared.lock();
+        let answer = state.answers.get(&index)?.as_ref().filter(|answer| answer.is_whole())?;
+        answer.found.as_ref().map(|_| answer.seconds)
+    }
+
     /// Waits for the device's answer about a sample.
     fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
         let answer = self.wait(|state| state.answers.get(&ball.index).cloned())?;
-        answer.filter(|answer| answer.class == ball.class).map(|answer| answer.found)
+        answer.filter(|answer| answer.class == ball.class)?.found
     }
 }
 
@@ -247,16 +263,34 @@ impl Stage for Ahead {
         self.wait(|state| state.classes.get(&index).copied())
     }
 
+    fn candidate(
+        &self,
+        attack: &Attack,
+        index: usize,
+        class: usize,
+        epsilon: f64,
+    ) -> Option<Candidate> {
+        let (radius, alone) = match self.asked {
+            Asked::Ball(radius) => (radius, false),
+            Asked::Attack(radius) => (radius, true),
+            Asked::Radius(_) => return None,
+        };
+        let answer = self.wait(|state| state.answers.get(&index).cloned())??;
+        let same = radius == epsilon && answer.class == class;
+        let peak = answer.peaks.into_iter().find(|(of, _)| same && of == attack);
+        peak.map(|(_, Peak { point, lead })| {
+            // Beside bounds its time is counted with theirs.
+            let seconds = if alone { answer.seconds } else { 0.0 };
+            Candidate { point, lead, backend: self.backend.clone(), seconds }
+        })
+    }
+
     fn backend(&self, index: usize) -> Option<&str> {
-        let state = self.shared.lock();
-        let answered = state.answers.get(&index)?.as_ref().is_some_and(Answered::is_whole);
-        answered.then_some(&*self.backend)
+        self.answered(index).map(|_| &*self.backend)
     }
 
     fn seconds(&self, index: usize) -> Option<f64> {
-        let state = self.shared.lock();
-        let answer = state.answers.get(&index)?.as_ref().filter(|answer| answer.is_whole());
-        answer.map(|answer| answer.seconds)
+        self.answered(index)
     }
 
     fn radius(&self, _: &mut Worker<'_>, ball: &Ball<'_>, _: &mut Answer) -> Option<f64> {
@@ -305,12 +339,16 @@ impl Job {
             let answers = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
                 self.answers(crown, &asked, shared)
             })?;
+            let peaks = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
+                self.peaks(crown, &asked, &answers, shared)
+            })?;
             let seconds = begun.elapsed().as_secs_f64() / asked.len().max(1) as f64;
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
-            state.answers.extend(asked.iter().zip(answers).map(|(asking, found)| {
-                let class = asking.class;
-                (asking.index, found.map(|found| Answered { class, found, seconds }))
+            let all = asked.iter().zip(answers.into_iter().zip(peaks));
+            state.answers.extend(all.map(|(asking, (found, peaks))| {
+                let (class, any) = (asking.class, found.is_some() || !peaks.is_empty());
+                (asking.index, any.then_some(Answered { class, found, peaks, seconds }))
             }));
             shared.changed.notify_all();
         }
@@ -353,6 +391,7 @@ impl Job {
             let done = state.profiled.get_or_insert_default();
             done.macs += crown.take_macs();
             done.curves += crown.take_curves();
+            done.climbed += crown.take_climbed();
         }
     }
 
@@ -364,9 +403,13 @@ impl Job {
             "software" => 1 << 29,
             _ => 2 << 30,
         };
-        Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
+        let crown = Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
             Capacity::new(shape, model.inputs(), about.binding, total, samples)
-        })
+        })?;
+        match self.asked {
+            Asked::Attack(_) if crown.shape().has_curves() => Err(Unfit::Activation),
+            _ => Ok(crown),
+        }
     }
 
     /// Tells the classes of a chunk's samples; gives those that are classified as their labels say.
@@ -440,7 +483,49 @@ impl Job {
                 Ok(margins.into_iter().map(|m| m.ok().map(Bound::Margins)).collect())
             }
             Asked::Radius(search) => self.radii(crown, asked, &search, shared),
+            Asked::Attack(_) => Ok(asked.iter().map(|_| None).collect()),
         }
+    }
+
+    /// The best points of the attacks on those that `answers` leave open.
+    fn peaks(
+        &self,
+        crown: &Crown<'_>,
+        asked: &[Asking<'_>],
+        answers: &[Option<Bound>],
+        shared: &Shared,
+    ) -> Result<Vec<Vec<(Attack, Peak)>>, Fault> {
+        let mut all: Vec<Vec<(Attack, Peak)>> = asked.iter().map(|_| Vec::new()).collect();
+        let (Asked::Ball(epsilon) | Asked::Attack(epsilon)) = self.asked else { return Ok(all) };
+        if crown.shape().has_curves() {
+            return Ok(all);
+        }
+        let proved = |answer: &Option<Bound>| match answer {
+            Some(Bound::Margins(margins)) => verdict(margins) == Verdict::Certified,
+            _ => false,
+        };
+        let mut open: Vec<usize> = (0..asked.len()).filter(|i| !proved(&answers[*i])).collect();
+        for attack in &self.attacks {
+            let norm = self.norm;
+            let descent = attack.descent(epsilon).filter(|descent| Crown::climbs(descent, norm));
+            let Some(descent) = descent.filter(|_| !open.is_empty()) else { continue };
+            if shared.lock().stopped {
+                break;
+            }
+            let goal = |i: &usize| {
+                let Asking { index, x, class } = asked[*i];
+                let threat = Threat { center: x, epsilon, norm, clip: attack.clip };
+                Goal { index, class, threat }
+            };
+            let goals: Vec<Goal<'_>> = open.iter().map(goal).collect();
+            let found = crown.climb(&descent, &goals)?;
+            for (i, peak) in open.iter().zip(found) {
+                all[*i].extend(peak.map(|peak| (*attack, peak)));
+            }
+            // Where one seems to have crossed, no other is needed.
+            open.retain(|i| all[*i].iter().all(|(_, peak)| peak.lead < 0.0));
+        }
+        Ok(all)
     }
 
     /// All searches in step: each round asks about one radius of each sample that is not done. Then

@@ -17,6 +17,7 @@ use certus_shaders::tile::{MIDDLE, NARROW, Tile, WIDE};
 use super::device::{Buffer, Device, Fault, Tape};
 use super::memory::{Capacity, Memory};
 use super::net::{Net, Unfit};
+use super::shape::Shape;
 
 /// What is asked of one sample: lower bounds of the margins of `class` over a region.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +42,20 @@ pub struct Crown<'d> {
     pub(super) outputs: Buffer,
     options: Options,
     norm: Norm,
-    inputs: usize,
+    pub(super) inputs: usize,
     kernels: Kernels,
     count: Mutex<Count>,
 }
 
 /// Multiply-adds of products, counted while the device is profiled.
 #[derive(Debug, Default)]
-struct Count {
+pub(super) struct Count {
     /// Of finished batches.
     macs: u64,
     /// Seconds that the host took for lines of curved activations.
     curves: f64,
+    /// Of the steps of attacks.
+    pub(super) climbed: u64,
     /// Of the batch at hand: the layer of each product, and what came back: its rows of each sample.
     layers: Vec<(usize, u32)>,
     rows: Vec<Vec<u32>>,
@@ -96,6 +99,11 @@ impl<'d> Crown<'d> {
         Ok(Self { device, net, memory, outputs, options, norm, inputs, kernels, count })
     }
 
+    /// The model's sizes.
+    pub fn shape(&self) -> &Shape {
+        &self.net.shape
+    }
+
     /// What a batch holds.
     pub fn capacity(&self) -> Capacity {
         self.memory.capacity
@@ -117,7 +125,12 @@ impl<'d> Crown<'d> {
         std::mem::take(&mut self.counting().curves)
     }
 
-    fn counting(&self) -> MutexGuard<'_, Count> {
+    /// Multiply-adds of the steps of attacks since this was asked last; 0 where the device was not profiled.
+    pub fn take_climbed(&self) -> u64 {
+        std::mem::take(&mut self.counting().climbed)
+    }
+
+    pub(super) fn counting(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -10,7 +10,7 @@ use certus_engine::region::{Norm, Region};
 use rayon::prelude::*;
 
 use super::{Adapters, Ahead, Asked, Capacity, Crown, Device, Job, Sample, Troubles};
-use crate::attack::Worker;
+use crate::attack::{self, Attack, DeepFool, Descent, Worker};
 use crate::blob::{self, WeightKind};
 use crate::dataset::Dataset;
 use crate::network::{Affine, Network};
@@ -57,6 +57,12 @@ const SAMPLES: usize = 40;
 const INPUTS: usize = 6;
 const EPSILON: f64 = 0.15;
 const METHOD: (&str, Options) = ("crown", Options::new(Method::Crown));
+const PGD: Attack = Attack {
+    method: attack::Method::Pgd,
+    descent: Descent { restarts: 3, ..Descent::PGD },
+    deepfool: DeepFool { steps: 1, overshoot: 0.0 },
+    clip: None,
+};
 
 /// A small random network, with lines that kernels and that the host chooses, and samples.
 fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
@@ -96,6 +102,7 @@ fn job(device: Device, asked: Asked) -> (Job, Notices) {
         norm: Norm::Linf,
         clip: None,
         asked,
+        attacks: Vec::new(),
         profiled: false,
         notice: Box::new(move |what| to.lock().unwrap().push(what.to_owned())),
     };
@@ -112,6 +119,7 @@ fn answers(stage: &SharedStage, asked: Asked) -> Vec<Answer> {
     let one = |worker: &mut Worker<'_>, i: usize| match asked {
         Asked::Ball(epsilon) => question.certify(worker, i, set.row(i), None, epsilon),
         Asked::Radius(search) => question.radius(worker, i, set.row(i), None, &search).0,
+        Asked::Attack(epsilon) => PGD.answer(&question, worker, i, set.row(i), None, epsilon).0,
     };
     (0..SAMPLES).into_par_iter().map_init(|| Worker::new(model, false), one).collect()
 }
@@ -196,6 +204,52 @@ fn searches_survive_a_lost_device() {
     let (job, notices) = job(device, asked);
     assert_eq!(checked(job, asked), [false; SAMPLES]);
     assert_eq!(notices.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn attacks_survive_a_lost_device() {
+    let Some(device) = device("attacks_survive_a_lost_device") else { return };
+    let asked = Asked::Attack(EPSILON);
+    let expected = answers(&propagation(METHOD.0, METHOD.1), asked);
+    let mut device = Some(device);
+    // Before the classes, within the first search, within the second chunk, and never.
+    for destroyed in [Some(0), Some(3), Some(9), None] {
+        let troubles = Troubles { destroyed, ..Troubles::default() };
+        let fresh = device.take().unwrap_or_else(|| Adapters::find().open(0).unwrap());
+        let mut fresh = fresh.plant(troubles);
+        fresh.about.kind = "software";
+        let (job, notices) = job(fresh, asked);
+        let job = Job { attacks: vec![PGD], ..job };
+        let found = answers(&(Arc::new(Ahead::begin(job)) as SharedStage), asked);
+        let mut by_gpu = 0;
+        for (found, expected) in found.iter().zip(&expected) {
+            let (found, expected) = (&found.record, &expected.record);
+            assert_eq!((found.predicted, found.verdict), (expected.predicted, expected.verdict));
+            by_gpu += usize::from(found.backend != "cpu");
+        }
+        assert_eq!(notices.lock().unwrap().len(), usize::from(destroyed.is_some()));
+        let falsified = expected.iter().filter(|of| of.record.verdict == Verdict::Falsified);
+        let falsified = falsified.count();
+        match destroyed {
+            None => assert!(by_gpu == falsified && falsified > 5, "{by_gpu} of {falsified}"),
+            Some(9) => assert!(by_gpu > 0 && by_gpu < falsified, "{by_gpu} of {falsified}"),
+            Some(_) => assert_eq!(by_gpu, 0),
+        }
+    }
+}
+
+#[test]
+fn the_steps_of_attacks_are_counted() {
+    let Some(device) = device("the_steps_of_attacks_are_counted") else { return };
+    let (job, _) = job(device, Asked::Attack(EPSILON));
+    let job = Job { attacks: vec![PGD], profiled: true, ..job };
+    let ahead = Arc::new(Ahead::begin(job));
+    answers(&(Arc::clone(&ahead) as SharedStage), Asked::Attack(EPSILON));
+    let done = ahead.end().unwrap();
+    // A pass and a gradient for each of 40 steps from 3 starts, and a pass at the end.
+    let weights = (6 * 12 + 12 * 10 + 10 * 3) as u64;
+    assert_eq!((done.macs, done.climbed), (0, SAMPLES as u64 * 3 * (2 * 40 + 1) * weights));
+    assert_eq!(done.classes[1], SAMPLES);
 }
 
 #[test]

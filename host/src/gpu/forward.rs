@@ -24,8 +24,7 @@ impl Crown<'_> {
     ///
     /// Memory: that of a batch. Work: three multiply-adds for each weight and point.
     pub fn classes(&self, points: &[&[f32]]) -> Result<Vec<Option<usize>>, Fault> {
-        let layers = &self.net.shape.layers;
-        if (0..layers.len()).any(|k| self.net.shape.is_curved(k)) {
+        if self.net.shape.has_curves() {
             return Ok(vec![None; points.len()]);
         }
         let mut all = Vec::with_capacity(points.len());

@@ -10,12 +10,14 @@
 //!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]);
 //!   [`curved`]: the lines that the host chooses; `forward`: the classes.
+//! * [`climb`]: gradient steps of a search from the points of a batch.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
 pub mod adapter;
 pub mod ahead;
 pub mod cache;
+pub mod climb;
 pub mod crown;
 pub mod curved;
 pub mod device;
@@ -32,6 +34,7 @@ pub mod trouble;
 pub use adapter::{About, Adapters};
 pub use ahead::{Ahead, Asked, Job, Profiled};
 pub use cache::Cache;
+pub use climb::{Goal, Peak};
 pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Profile, Tape};
 pub use memory::Capacity;

@@ -23,6 +23,9 @@ pub struct Net {
 /// Why a model or a question is none for a device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
+    /// An activation, in an attack.
+    #[error("the GPU attacks networks of ReLU, leaky ReLU and identity only")]
+    Activation,
     /// A layer's weights.
     #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
     Size(u64),

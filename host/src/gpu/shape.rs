@@ -20,7 +20,8 @@ pub struct LayerShape {
     pub first: usize,
     /// What follows: the identity where margins are bounded before a last ReLU.
     pub activation: Activation,
-    through: usize,
+    /// Neurons that pass by the activation.
+    pub through: usize,
     weight_error: f32,
     bias_error: f32,
 }
@@ -108,6 +109,11 @@ impl Shape {
     /// Whether the neurons of layer `k` may be worth a walk back.
     pub fn bends(&self, k: usize) -> bool {
         self.layers[k].activation.leak() != Some(1.0)
+    }
+
+    /// Whether there is a layer whose lines the host chooses.
+    pub fn has_curves(&self) -> bool {
+        (0..self.layers.len()).any(|k| self.is_curved(k))
     }
 
     /// Whether the host chooses the lines of layer `k`.

@@ -27,7 +27,7 @@ pub use margins::{AlphaCrown, CrownQuad, FastLip, Propagation};
 pub use sieve::Sieve;
 
 use crate::alpha::{Around, Settings};
-use crate::attack::{Witness, Worker};
+use crate::attack::{Attack, Witness, Worker};
 use crate::error::Result;
 use crate::geometry::Norms;
 use crate::question::{Answer, Question};
@@ -64,6 +64,18 @@ pub trait Stage: Debug + Send + Sync {
         None
     }
 
+    /// The best point that this attack found ahead in the ball around row `index`, by an output other than
+    /// `class`; waits for it where it is on its way.
+    fn candidate(
+        &self,
+        _attack: &Attack,
+        _index: usize,
+        _class: usize,
+        _epsilon: f64,
+    ) -> Option<Candidate> {
+        None
+    }
+
     /// What computed its answer about row `index`, where that is not what computes for the question.
     fn backend(&self, _index: usize) -> Option<&str> {
         None
@@ -91,6 +103,19 @@ pub trait Stage: Debug + Send + Sync {
 pub struct Predicted {
     /// The class that [`crate::cpu::Runner::predict`] gives.
     pub class: Option<usize>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// A point that an attack found ahead: a guess, which proves nothing before it is replayed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The point.
+    pub point: Vec<f32>,
+    /// By how much another output seems to be ahead there.
+    pub lead: f32,
+    /// What found it.
+    pub backend: String,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -147,6 +172,8 @@ pub struct Known {
     pub clear: f64,
     /// An input of the ball with another answer.
     pub witness: Option<Witness>,
+    /// What looked for that ahead, if something did.
+    pub ahead: Option<String>,
     /// The simplex certificate in real semantics, where it was asked for.
     pub simplex: Option<simplex::Simplex<1>>,
 }

@@ -25,8 +25,6 @@ impl Stage for Sieve {
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
         let attack = Attack { clip: ball.question.inner, ..self.attack };
-        let (witness, work) = attack.falsify(worker, ball);
-        known.witness = witness;
-        Ok(work)
+        Ok(attack.falsify(worker, ball, known))
     }
 }

@@ -69,6 +69,7 @@ impl Net {
             norm: self.norm,
             clip: None,
             asked,
+            attacks: Vec::new(),
             profiled: false,
             notice: Box::new(|what| panic!("{what}")),
         }))

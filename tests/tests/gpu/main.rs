@@ -1,6 +1,7 @@
 //! GPUs: whichever the system offers first. `cargo xtask test` runs this on two software drivers.
 
 mod agreement;
+mod attack;
 mod curved;
 mod forward;
 mod kernels;

@@ -6,6 +6,7 @@
 //! `gamma` of a device's and of the twin's roundings times the sum of magnitudes. Each comparison says
 //! what it counts. Beside that, what a kernel claims is held against exact rationals, twin or no twin.
 
+mod climb;
 mod interval;
 mod join;
 mod lines;
@@ -42,7 +43,19 @@ fn run(
     written: &[&[u8]],
     groups: [u32; 3],
 ) -> Vec<Vec<u32>> {
-    let uniform = device.uniform(bytemuck::bytes_of(p));
+    run_with(device, kernel, bytemuck::bytes_of(p), read, written, groups)
+}
+
+/// The same with any parameters.
+fn run_with(
+    device: &Device,
+    kernel: &Kernel,
+    p: &[u8],
+    read: &[&[u8]],
+    written: &[&[u8]],
+    groups: [u32; 3],
+) -> Vec<Vec<u32>> {
+    let uniform = device.uniform(p);
     let read: Vec<Buffer> = read.iter().map(|bytes| device.upload(bytes)).collect();
     let back: Vec<Buffer> = written.iter().map(|bytes| device.upload(bytes)).collect();
     let buffers: Vec<&Buffer> = std::iter::once(&uniform).chain(&read).chain(&back).collect();
