@@ -54,6 +54,13 @@ pub const REACH: Kernel = kernel!("reach", 64, "round", "step", "improve");
 /// Lines of a layer; a sample a workgroup.
 pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky");
 
+/// Neurons at points, and how fast they move; a sample a workgroup.
+pub const CHAIN: Kernel = kernel!("chain", 256, "round", "step", "scan");
+/// What rows are charged for a step through a layer whose neurons keep their sides; a row a workgroup.
+pub const CHARGE: Kernel = kernel!("charge", 64, "round", "step");
+/// Lengths of rows over the inputs; a row a workgroup.
+pub const LENGTH: Kernel = kernel!("length", 64, "round", "step");
+
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![
@@ -70,6 +77,9 @@ pub fn all() -> Vec<Kernel> {
         COMPACT,
         REACH,
         LINES,
+        CHAIN,
+        CHARGE,
+        LENGTH,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

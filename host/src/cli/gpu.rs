@@ -26,9 +26,13 @@ pub fn check(
         return args.without_profile().map(|()| None);
     }
     let Some(method) = method else {
-        let message = "--backend gpu: expected --method auto, crown, crown-ibp or fast-lin, no GPU knows others";
+        let message = "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin or simplex, no GPU knows others";
         return Err(Error::Usage(message.to_owned()));
     };
+    if method.0 == "simplex" && args.clip.is_some() {
+        let message = "--backend gpu: expected --method simplex without --clip";
+        return Err(Error::Usage(message.to_owned()));
+    }
     let round = args.norm == Norm::L1 || args.norm == Norm::L2;
     if !(args.norm == Norm::Linf || round && args.clip.is_none()) {
         let message = "--backend gpu: expected --norm linf, or l1 or l2 without --clip";

@@ -75,7 +75,8 @@ pub enum BackendArg {
     Cpu,
     /// The same bits as on every device: plain loops, a row at a time
     Portable,
-    /// The first GPU of certus devices, for CROWN and its kin; the cores take what that leaves open
+    /// The first GPU of certus devices, for CROWN, its kin and the simplex certificate; the cores take what
+    /// that leaves open
     Gpu,
 }
 
@@ -226,6 +227,8 @@ impl MethodArgs {
             MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
+            // Of its options the semantics count.
+            MethodArg::Simplex => method("simplex", Method::Crown),
             _ => None,
         }
     }

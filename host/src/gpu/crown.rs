@@ -32,12 +32,12 @@ pub type Margins = Result<Vec<f32>, Error>;
 /// CROWN on a device.
 #[derive(Debug)]
 pub struct Crown<'d> {
-    device: &'d Device,
-    net: Net,
-    memory: Memory,
-    options: Options,
-    norm: Norm,
-    inputs: usize,
+    pub(super) device: &'d Device,
+    pub(super) net: Net,
+    pub(super) memory: Memory,
+    pub(super) options: Options,
+    pub(super) norm: Norm,
+    pub(super) inputs: usize,
     kernels: Kernels,
     count: Mutex<Count>,
 }
@@ -61,10 +61,10 @@ struct Kernels {
 }
 
 /// Rows that are walked together: those of some samples.
-struct Rows {
-    slots: Buffer,
+pub(super) struct Rows {
+    pub slots: Buffer,
     rows: Buffer,
-    count: usize,
+    pub count: usize,
     /// Of each sample.
     of: Vec<u32>,
 }
@@ -171,7 +171,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Runs a tape and gives what it read last.
-    fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
+    pub(super) fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
         let mut back = tape.submit()?;
         let at = back.len().checked_sub(N).ok_or_else(|| Fault("too little came back".into()))?;
         let last = back.split_off(at);
@@ -180,7 +180,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Counts the batch's products.
-    fn add_up(&self, live: &[u32]) {
+    pub(super) fn add_up(&self, live: &[u32]) {
         let layers = self.net.shape.layers.len();
         let mut count = self.counting();
         let products = std::mem::take(&mut count.layers);
@@ -272,7 +272,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The norm as kernels know it: that of a box has no ball.
-    fn norm(&self) -> u32 {
+    pub(super) fn norm(&self) -> u32 {
         match self.norm {
             Norm::L1 => 1,
             Norm::L2 => 2,
@@ -280,7 +280,7 @@ impl<'d> Crown<'d> {
         }
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         tape: &mut Tape<'_>,
         kernel: &Kernel,
@@ -295,13 +295,25 @@ impl<'d> Crown<'d> {
     }
 
     fn interval(&self, tape: &mut Tape<'_>, count: usize, k: usize) -> Result<(), Fault> {
+        let m = &self.memory;
+        let (norm, feed) = if k == 0 { (self.norm(), &m.inputs) } else { (0, &m.feed) };
+        self.interval_of(tape, (count, k), norm, feed, &m.known)
+    }
+
+    /// The interval step of layer `k` over `feed`.
+    pub(super) fn interval_of(
+        &self,
+        tape: &mut Tape<'_>,
+        (count, k): (usize, usize),
+        norm: u32,
+        feed: &Buffer,
+        known: &Buffer,
+    ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
-        let norm = if k == 0 { self.norm() } else { 0 };
         let rows = net.shape.layers[k].rows;
         let few = count < FEW && rows < 65536;
         let step = Step { norm, ..net.shape.interval(&self.options, count, k, few) };
-        let feed = if k == 0 { &m.inputs } else { &m.feed };
-        let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, &m.known, &m.ends];
+        let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, known, &m.ends];
         if few {
             return self.run(tape, &kernel::INTERVAL_FEW, &step, &buffers, [rows, count, 1]);
         }
@@ -415,7 +427,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The table of rows, so many of each sample; `slots` what they are, or written on the device.
-    fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
+    pub(super) fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
         let count = of.iter().sum::<u32>();
         let mut table = Vec::with_capacity(2 * of.len() + count as usize + 1);
         let mut first = 0;
@@ -450,7 +462,7 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::RELAX, &step, &of, grid(rows.count))
     }
 
-    fn product(
+    pub(super) fn product(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
@@ -523,7 +535,7 @@ impl<'d> Crown<'d> {
 }
 
 /// Workgroups for so many rows.
-fn grid(rows: usize) -> [usize; 3] {
+pub(super) fn grid(rows: usize) -> [usize; 3] {
     let across = ROW_GRID as usize;
     [rows.min(across), rows.div_ceil(across), 1]
 }

@@ -9,6 +9,7 @@
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
 //!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
+//! * [`faces`]: the simplex certificate for a batch, in the same memory.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
@@ -17,6 +18,7 @@ pub mod ahead;
 pub mod cache;
 pub mod crown;
 pub mod device;
+pub mod faces;
 #[cfg(test)]
 mod faults;
 pub mod memory;
@@ -31,6 +33,7 @@ pub use ahead::{Ahead, Asked, Job, Profiled};
 pub use cache::Cache;
 pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Profile, Tape};
+pub use faces::{Clear, Faces};
 pub use memory::Capacity;
 pub use net::Unfit;
 pub use qualify::{Measured, Refusal, qualify};

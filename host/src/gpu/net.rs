@@ -25,6 +25,9 @@ pub enum Unfit {
     /// An activation.
     #[error("the GPU knows ReLU, leaky ReLU and identity only")]
     Activation,
+    /// An activation, of the simplex certificate.
+    #[error("of the simplex certificate the GPU knows ReLU and identity only")]
+    Faces,
     /// A layer's weights.
     #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
     Size(u64),

@@ -3,6 +3,7 @@
 mod agreement;
 mod kernels;
 mod oracle;
+mod simplex;
 
 use certus::gpu::{Adapters, Device, qualify};
 use certus_tests::outside;
