@@ -67,6 +67,13 @@ pub const CLIMB_STEP: Kernel = kernel!("climb_step", 256, "climb");
 /// The best points; a sample a workgroup.
 pub const CLIMB_BEST: Kernel = kernel!("climb_best", 64, "climb");
 
+/// Neurons at points, and how fast they move; a sample a workgroup.
+pub const CHAIN: Kernel = kernel!("chain", 256, "round", "step", "scan");
+/// What rows are charged for a step through a layer whose neurons keep their sides; a row a workgroup.
+pub const CHARGE: Kernel = kernel!("charge", 64, "round", "step");
+/// Lengths of rows over the inputs; a row a workgroup.
+pub const LENGTH: Kernel = kernel!("length", 64, "round", "step");
+
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![
@@ -89,6 +96,9 @@ pub fn all() -> Vec<Kernel> {
         CLIMB_AIM,
         CLIMB_STEP,
         CLIMB_BEST,
+        CHAIN,
+        CHARGE,
+        LENGTH,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

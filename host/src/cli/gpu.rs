@@ -29,10 +29,14 @@ pub fn check(args: &RunArgs, plan: &Plan) -> crate::error::Result<Option<(&'stat
         let message = if attack {
             "--backend gpu: expected --method pgd, no GPU knows other attacks"
         } else {
-            "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin or ibp, no GPU knows others"
+            "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin, ibp or simplex, no GPU knows others"
         };
         return Err(Error::Usage(message.to_owned()));
     };
+    if method.0 == "simplex" && args.clip.is_some() {
+        let message = "--backend gpu: expected --method simplex without --clip";
+        return Err(Error::Usage(message.to_owned()));
+    }
     let (fits, message) = if attack {
         let fits = matches!(args.norm, Norm::Linf | Norm::L2);
         (fits, "--backend gpu: expected --norm linf or l2 of an attack")

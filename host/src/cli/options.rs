@@ -76,7 +76,7 @@ pub enum BackendArg {
     Cpu,
     /// The same bits as on every device: plain loops, a row at a time
     Portable,
-    /// The first GPU of certus devices, for intervals, CROWN and its kin, and for pgd; the cores take what
+    /// The first GPU of certus devices, for intervals, CROWN and its kin, simplex and pgd; the cores take what
     /// that leaves open
     Gpu,
 }
@@ -229,6 +229,8 @@ impl MethodArgs {
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
             MethodArg::Ibp => method("ibp", Method::Ibp),
+            // Of its options the semantics count.
+            MethodArg::Simplex => method("simplex", Method::Crown),
             _ => None,
         }
     }

@@ -63,6 +63,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         vec![("tolerance", tolerance.to_string()), ("budget", args.budget.to_string())];
     let mut plan = args.method(args.exact)?.plan(args.run.ask(Ask::Radius))?;
     args.attack.check(args.exact)?;
+    if args.exact && args.run.compute.is_gpu() {
+        let message = "--exact: expected --backend cpu, no GPU knows exact distances";
+        return Err(Error::Usage(message.to_owned()));
+    }
     let witnesses = Witnesses::new(args.attack.witness.as_deref(), &args.run)?;
     if args.exact {
         options.push(("exact", "true".to_owned()));

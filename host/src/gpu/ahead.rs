@@ -14,13 +14,14 @@ use certus_engine::region::{Norm, Region};
 use super::climb::{Goal, Peak};
 use super::crown::{Crown, Margins, Sample};
 use super::device::{Device, Fault, Profile};
+use super::faces::{Clear, Faces};
 use super::memory::Capacity;
 use super::net::Unfit;
 use crate::attack::{Attack, Threat, Worker};
 use crate::cpu::Runner;
 use crate::dataset::Dataset;
-use crate::plan::{Ball, Candidate, Done, Known, Predicted, Propagation, Stage};
-use crate::question::Answer;
+use crate::plan::{Ball, Candidate, Done, Known, Predicted, SharedStage, Simplex, Stage, propagation};
+use crate::question::{Answer, closed};
 use crate::radius::{Search, Steps};
 
 /// Most samples that are answered together: enough to keep a device busy, few enough to begin soon.
@@ -34,6 +35,9 @@ const SMALL_CHUNK: usize = 16;
 /// (The largest radius falls, and with no less than the budget's growth, where margins are concave.)
 const TIMES: u32 = 3;
 const SHARE: f64 = 0.002;
+
+/// The method that knows its radii at once.
+const SIMPLEX: &str = "simplex";
 
 /// What a backend's name begins with.
 const PREFIX: &str = "gpu ";
@@ -59,7 +63,7 @@ pub struct Job {
     pub set: Arc<Dataset>,
     /// Which of them, in the order in which they are asked for.
     pub todo: Vec<usize>,
-    /// The method's name and options.
+    /// The method's name and options; of `simplex` its semantics.
     pub method: (&'static str, Options),
     /// The balls' norm.
     pub norm: Norm,
@@ -88,7 +92,7 @@ pub struct Profiled {
     pub classes: [usize; 2],
     /// Time of its kernels; none where it has no clock.
     pub kernels: Option<Profile>,
-    /// Radii that it found, and of them those that are too coarse: the cores' to find.
+    /// Radii that it found, and of them those that are too coarse: the cores find them.
     pub radii: [u64; 2],
 }
 
@@ -97,7 +101,7 @@ pub struct Profiled {
 pub struct Ahead {
     shared: Arc<Shared>,
     asked: Asked,
-    cpu: Propagation,
+    cpu: SharedStage,
     backend: String,
     thread: Option<JoinHandle<()>>,
 }
@@ -138,6 +142,8 @@ struct Answered {
 enum Bound {
     Margins(Vec<f32>),
     Radius(f64),
+    /// The decision stands nearer than this.
+    Clear(f32),
     /// Rounding may have taken too much of the radius: the cores search as if nothing were known.
     Coarse,
 }
@@ -161,7 +167,10 @@ impl Ahead {
         let (name, options) = job.method;
         let shared = Arc::new(Shared::default());
         let (asked, backend) = (job.asked, format!("{PREFIX}{}", job.device.about.name));
-        let cpu = Propagation { name, options };
+        let cpu: SharedStage = match name {
+            SIMPLEX => Arc::new(Simplex { semantics: options.semantics }),
+            _ => propagation(name, options),
+        };
         let mine = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             // However it ends, those who wait are told.
@@ -245,15 +254,18 @@ impl Drop for End<'_> {
 
 impl Stage for Ahead {
     fn name(&self) -> &'static str {
-        self.cpu.name
+        self.cpu.name()
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
         if let Asked::Ball(epsilon) = self.asked
             && epsilon == ball.epsilon
-            && let Some(Bound::Margins(margins)) = self.answer(ball)
         {
-            known.raise(&margins);
+            match self.answer(ball) {
+                Some(Bound::Margins(margins)) => known.raise(&margins),
+                Some(Bound::Clear(radius)) => known.clear = known.clear.max(f64::from(radius)),
+                _ => return self.cpu.settle(worker, ball, known),
+            }
             return Ok(Default::default());
         }
         self.cpu.settle(worker, ball, known)
@@ -293,10 +305,11 @@ impl Stage for Ahead {
         self.answered(index)
     }
 
-    fn radius(&self, _: &mut Worker<'_>, ball: &Ball<'_>, _: &mut Answer) -> Option<f64> {
+    fn radius(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, answer: &mut Answer) -> Option<f64> {
         match self.answer(ball) {
             Some(Bound::Radius(radius)) => Some(radius),
-            _ => None,
+            Some(Bound::Clear(radius)) => Some(closed(radius)),
+            _ => self.cpu.radius(worker, ball, answer),
         }
     }
 }
@@ -403,6 +416,9 @@ impl Job {
             "software" => 1 << 29,
             _ => 2 << 30,
         };
+        if self.method.0 == SIMPLEX && !Faces::knows(model) {
+            return Err(Unfit::Faces);
+        }
         let crown = Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
             Capacity::new(shape, model.inputs(), about.binding, total, samples)
         })?;
@@ -477,6 +493,7 @@ impl Job {
         shared: &Shared,
     ) -> Result<Vec<Option<Bound>>, Fault> {
         match self.asked {
+            _ if self.method.0 == SIMPLEX => self.clear(crown, asked, shared),
             Asked::Ball(epsilon) => {
                 let of: Vec<_> = asked.iter().map(|asking| (asking, epsilon)).collect();
                 let margins = self.margins(crown, &of)?;
@@ -526,6 +543,32 @@ impl Job {
             open.retain(|i| all[*i].iter().all(|(_, peak)| peak.lead < 0.0));
         }
         Ok(all)
+    }
+
+    /// How far each decision stands; coarse, where the cores may find a radius that is larger by
+    /// [`SHARE`], or as large as is asked for.
+    fn clear(
+        &self,
+        crown: &Crown<'_>,
+        asked: &[Asking<'_>],
+        shared: &Shared,
+    ) -> Result<Vec<Option<Bound>>, Fault> {
+        let of: Vec<_> = asked.iter().map(|asking| (asking, 0.0)).collect();
+        let enough = match self.asked {
+            Asked::Ball(epsilon) => (epsilon as f32).next_up().next_up(),
+            Asked::Radius(_) => f32::INFINITY,
+        };
+        let found = Faces::new(crown).find(&self.samples(&of, &None), enough)?;
+        let bound = |Clear { radius, most }| {
+            let reached = match self.asked {
+                Asked::Ball(epsilon) => epsilon < f64::from(radius) || most <= epsilon,
+                Asked::Radius(_) => most <= f64::from(radius) * (1.0 + SHARE),
+            };
+            if reached { Bound::Clear(radius) } else { Bound::Coarse }
+        };
+        let found: Vec<_> = found.into_iter().map(|clear| clear.map(bound)).collect();
+        self.tell(&found, shared);
+        Ok(found)
     }
 
     /// All searches in step: each round asks about one radius of each sample that is not done. Then
@@ -578,6 +621,12 @@ impl Job {
             false => Bound::Coarse,
         };
         let found: Vec<_> = found.into_iter().map(|radius| radius.map(&mut bound)).collect();
+        self.tell(&found, shared);
+        Ok(found)
+    }
+
+    /// Counts answers, and of them those that are left to the cores.
+    fn tell(&self, found: &[Option<Bound>], shared: &Shared) {
         if self.profiled {
             let coarse = |found: &&Option<Bound>| matches!(found, Some(Bound::Coarse));
             let counts = [found.iter().flatten().count(), found.iter().filter(coarse).count()];
@@ -585,7 +634,6 @@ impl Job {
             let sums = &mut state.profiled.get_or_insert_default().radii;
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count as u64);
         }
-        Ok(found)
     }
 
     fn margins(&self, crown: &Crown<'_>, of: &[(&Asking<'_>, f64)]) -> Result<Vec<Margins>, Fault> {
@@ -593,17 +641,24 @@ impl Job {
             let n = of.first().map_or(0, |(asking, _)| asking.x.len());
             (vec![lo; n], vec![hi; n])
         });
-        let samples: Vec<Sample<'_>> = of
-            .iter()
-            .map(|(asking, epsilon)| {
-                let (x, norm) = (asking.x, self.norm);
-                let region = match &ends {
-                    Some((lo, hi)) => Region::ball_in_box(x, *epsilon, norm, lo, hi),
-                    None => Region::ball(x, *epsilon, norm),
-                };
-                Sample { region, class: asking.class }
-            })
-            .collect();
-        crown.margins(&samples)
+        crown.margins(&self.samples(of, &ends))
+    }
+
+    /// Balls around samples, in the box of these ends.
+    fn samples<'a>(
+        &self,
+        of: &[(&Asking<'a>, f64)],
+        ends: &'a Option<(Vec<f32>, Vec<f32>)>,
+    ) -> Vec<Sample<'a>> {
+        let (norm, each) = (self.norm, of.iter());
+        each.map(|(asking, epsilon)| {
+            let x = asking.x;
+            let region = match ends {
+                Some((lo, hi)) => Region::ball_in_box(x, *epsilon, norm, lo, hi),
+                None => Region::ball(x, *epsilon, norm),
+            };
+            Sample { region, class: asking.class }
+        })
+        .collect()
     }
 }

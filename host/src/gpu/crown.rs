@@ -2,7 +2,7 @@
 
 mod curves;
 mod regions;
-mod walk;
+pub(super) mod walk;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -40,8 +40,8 @@ pub struct Crown<'d> {
     pub(super) memory: Memory,
     /// `[samples][outputs]` middles of the outputs, then radii.
     pub(super) outputs: Buffer,
-    options: Options,
-    norm: Norm,
+    pub(super) options: Options,
+    pub(super) norm: Norm,
     pub(super) inputs: usize,
     kernels: Kernels,
     count: Mutex<Count>,
@@ -197,7 +197,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Counts the batch's products.
-    fn add_up(&self, live: &[u32]) {
+    pub(super) fn add_up(&self, live: &[u32]) {
         let layers = self.net.shape.layers.len();
         let mut count = self.counting();
         let products = std::mem::take(&mut count.layers);
@@ -232,7 +232,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The norm as kernels know it: that of a box has no ball.
-    fn norm(&self) -> u32 {
+    pub(super) fn norm(&self) -> u32 {
         match self.norm {
             Norm::L1 => 1,
             Norm::L2 => 2,
@@ -240,7 +240,7 @@ impl<'d> Crown<'d> {
         }
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         tape: &mut Tape<'_>,
         kernel: &Kernel,
@@ -262,13 +262,26 @@ impl<'d> Crown<'d> {
         k: usize,
         change: impl Fn(Step) -> Step,
     ) -> Result<(), Fault> {
+        let m = &self.memory;
+        let (norm, feed) = if k == 0 { (self.norm(), &m.inputs) } else { (0, &m.feed) };
+        self.interval_of(tape, (count, k), norm, feed, &m.known, change)
+    }
+
+    /// The same over `feed`.
+    pub(super) fn interval_of(
+        &self,
+        tape: &mut Tape<'_>,
+        (count, k): (usize, usize),
+        norm: u32,
+        feed: &Buffer,
+        known: &Buffer,
+        change: impl Fn(Step) -> Step,
+    ) -> Result<(), Fault> {
         let (net, m) = (&self.net, &self.memory);
-        let norm = if k == 0 { self.norm() } else { 0 };
         let rows = net.shape.layers[k].rows;
         let few = count < FEW && rows < 65536;
         let step = change(Step { norm, ..net.shape.interval(&self.options, count, k, few) });
-        let feed = if k == 0 { &m.inputs } else { &m.feed };
-        let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, &m.known, &m.ends];
+        let buffers = [&net.weights[k], &net.biases[k], feed, &m.scalars, known, &m.ends];
         if few {
             return self.run(tape, &kernel::INTERVAL_FEW, &step, &buffers, [rows, count, 1]);
         }

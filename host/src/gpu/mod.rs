@@ -11,6 +11,7 @@
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]);
 //!   [`curved`]: the lines that the host chooses; `forward`: the classes.
 //! * [`climb`]: gradient steps of a search from the points of a batch.
+//! * [`faces`]: the simplex certificate for a batch, in the same memory.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
 //! * [`trouble`]: faults that tests plant in a device.
 
@@ -21,6 +22,7 @@ pub mod climb;
 pub mod crown;
 pub mod curved;
 pub mod device;
+pub mod faces;
 #[cfg(test)]
 mod faults;
 mod forward;
@@ -37,6 +39,7 @@ pub use cache::Cache;
 pub use climb::{Goal, Peak};
 pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Profile, Tape};
+pub use faces::{Clear, Faces};
 pub use memory::Capacity;
 pub use net::Unfit;
 pub use qualify::{Measured, Refusal, qualify};

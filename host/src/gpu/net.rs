@@ -26,6 +26,9 @@ pub enum Unfit {
     /// An activation, in an attack.
     #[error("the GPU attacks networks of ReLU, leaky ReLU and identity only")]
     Activation,
+    /// An activation, of the simplex certificate.
+    #[error("of the simplex certificate the GPU knows ReLU and identity only")]
+    Faces,
     /// A layer's weights.
     #[error("the GPU cannot bind a layer's {0} MiB of weights at once")]
     Size(u64),

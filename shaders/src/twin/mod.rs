@@ -4,6 +4,8 @@
 //! kernel writes as `&mut`; one call does the whole grid. What it leaves alone, the kernel does too. Sums
 //! have as many roundings as the kernel's, at half the size each.
 
+mod chain;
+mod charge;
 mod climb;
 mod compact;
 mod interval;
@@ -20,6 +22,8 @@ mod slots;
 mod start;
 mod step;
 
+pub use chain::chain;
+pub use charge::{charge, length};
 pub use climb::{climb_aim, climb_back, climb_best, climb_pass, climb_step};
 pub use compact::compact;
 pub use interval::{interval, interval_few};

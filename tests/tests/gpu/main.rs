@@ -6,6 +6,7 @@ mod curved;
 mod forward;
 mod kernels;
 mod oracle;
+mod simplex;
 
 use certus::gpu::{Adapters, Device, qualify};
 use certus_tests::outside;

@@ -10,10 +10,10 @@ use super::super::shape::listed;
 use super::{Crown, Kernels, Sample};
 
 /// Rows that are walked together: those of some samples.
-struct Rows {
-    slots: Buffer,
-    rows: Buffer,
-    count: usize,
+pub(in super::super) struct Rows {
+    pub slots: Buffer,
+    pub rows: Buffer,
+    pub count: usize,
     /// Of each sample.
     of: Vec<u32>,
 }
@@ -129,7 +129,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The table of rows, so many of each sample; `slots` what they are, or written on the device.
-    fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
+    pub(in super::super) fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
         let count = of.iter().sum::<u32>();
         let mut table = Vec::with_capacity(2 * of.len() + count as usize + 1);
         let mut first = 0;
@@ -164,7 +164,7 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::RELAX, &step, &of, grid(rows.count))
     }
 
-    fn product(
+    pub(in super::super) fn product(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
@@ -241,7 +241,7 @@ impl<'d> Crown<'d> {
 }
 
 /// Workgroups for so many rows.
-fn grid(rows: usize) -> [usize; 3] {
+pub(in super::super) fn grid(rows: usize) -> [usize; 3] {
     let across = ROW_GRID as usize;
     [rows.min(across), rows.div_ceil(across), 1]
 }

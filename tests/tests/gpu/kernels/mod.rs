@@ -6,6 +6,8 @@
 //! `gamma` of a device's and of the twin's roundings times the sum of magnitudes. Each comparison says
 //! what it counts. Beside that, what a kernel claims is held against exact rationals, twin or no twin.
 
+mod chain;
+mod charge;
 mod climb;
 mod interval;
 mod join;

@@ -1,11 +1,15 @@
 //! Kernels with a mistake planted: the comparisons find each of them.
 
-use certus_shaders::kernel::{INTERVAL, JOIN, Kernel, LINES, PLACE, REACH, RELAX, START};
+use certus_shaders::kernel::{
+    CHAIN, CHARGE, INTERVAL, JOIN, Kernel, LENGTH, LINES, PLACE, REACH, RELAX, START,
+};
 use certus_shaders::layout::{BOUNDED, DEPLOYED, NEURONS};
 use certus_shaders::tile::{MIDDLE, NARROW};
 use fastrand::Rng;
 
-use super::{Draw, Outcome, interval, join, lines, place, planted, product, reach, relax, start};
+use super::{
+    Draw, Outcome, chain, charge, interval, join, lines, place, planted, product, reach, relax, start,
+};
 
 /// Whether a mistake is found in one of a few draws, and none without it.
 fn found(kernel: &Kernel, wrong: &Kernel, mut check: impl FnMut(&Kernel) -> Outcome) {
@@ -198,6 +202,78 @@ fn mistakes_in_places_are_found() {
         let wrong = planted(&PLACE, name, from, to);
         found(&PLACE, &wrong, |kernel| {
             let case = place::Case::draw(&mut rng, [2, 600]);
+            case.check(&case.run(&device, kernel))
+        });
+    }
+}
+
+#[test]
+fn mistakes_in_chains_and_their_rows_are_found() {
+    let test = "mistakes_in_chains_and_their_rows_are_found";
+    let Some(device) = crate::device(test) else { return };
+    let mut rng = Rng::with_seed(36);
+    for (name, from, to) in [
+        ("chain_exact", STEP, "bits"),
+        (
+            "chain_undisturbed",
+            "add_up(errors[at + 3u * p.width], disturbance(mass))",
+            "errors[at + 3u * p.width]",
+        ),
+        ("chain_uncarried", "add_up(errors[at + p.width], own)", "own"),
+        ("chain_still", "add_up(add_up(fast, mul_up(p.share, fast)), dropped_rate)", "up(fast)"),
+        ("chain_dead", "p.leak == 1.0 || z > 0.0", "true"),
+        (
+            "chain_unfilled",
+            "live[live_count(sample, p.layer)] = filled",
+            "live[live_count(sample, p.layer)] = count",
+        ),
+        ("chain_swapped", "totals[total + 1u] = error", "totals[total + 1u] = rate"),
+        ("chain_half", "step > 0u", "step > 1u"),
+        ("chain_without_errors", "add_up(inflate(sums[0].x), error)", "inflate(sums[0].x)"),
+    ] {
+        let wrong = planted(&CHAIN, name, from, to);
+        found(&CHAIN, &wrong, |kernel| {
+            let case = chain::Case::draw(&mut rng, [3, 300], (1, 0.0, DEPLOYED), Draw::Even);
+            case.check(&case.run(&device, kernel))
+        });
+    }
+    // What is as good as 0 shows beside what is 0.
+    let wrong = planted(&CHAIN, "chain_unmet", "mul_up(DROPPED, met.x)", "0.0");
+    found(&CHAIN, &wrong, |kernel| {
+        let case = chain::Case::draw(&mut rng, [3, 300], (1, 0.0, 0), Draw::Subnormal);
+        case.check(&case.run(&device, kernel))
+    });
+    for (name, draw, from, to) in [
+        ("charge_exact", Draw::Even, STEP, "bits"),
+        ("charge_signed", Draw::Even, "let x = abs(a[at])", "let x = a[at]"),
+        ("charge_past", Draw::Even, "if k < count", "if k < filled"),
+        ("charge_place", Draw::Even, "live[list + k]", "k"),
+        (
+            "charge_free",
+            Draw::Even,
+            "add_up(add_up(marks[slot].x, own), off)",
+            "add_up(marks[slot].x, off)",
+        ),
+        ("charge_rate", Draw::Even, "mul_up(p.share, inflate(sums[0].x))", "0.0"),
+        ("charge_underflow", Draw::Tiny, "add_up(met.y, totals[total + 1u])", "0.0"),
+        ("charge_sum", Draw::Absorbed, "let own = inflate(sums[0].z)", "let own = sums[0].z"),
+    ] {
+        let wrong = planted(&CHARGE, name, from, to);
+        found(&CHARGE, &wrong, |kernel| {
+            let case = charge::Case::draw(&mut rng, [3, 5, 1000], 2, draw);
+            case.check(&case.run(&device, kernel))
+        });
+    }
+    for (name, norm, from, to) in [
+        ("length_near", 0, "var length = inflate(sums[0].x)", "var length = sums[0].x"),
+        ("length_first", 1, "max(sum.y, x)", "x"),
+        ("length_root", 2, "length = inflate(sums[0].z)", "length = sums[0].z"),
+        ("length_half", 2, "step > 0u", "step > 1u"),
+    ] {
+        let wrong = planted(&LENGTH, name, from, to);
+        let draw = if norm == 1 { Draw::Even } else { Draw::Absorbed };
+        found(&LENGTH, &wrong, |kernel| {
+            let case = charge::Lengths::draw(&mut rng, [2, 9, 1000], norm, draw);
             case.check(&case.run(&device, kernel))
         });
     }
