@@ -6,7 +6,6 @@ use certus_engine::bounds::Options;
 use certus_engine::region::Norm;
 
 use super::message::say;
-use super::options::Plan;
 use super::profile;
 use super::samples::RunArgs;
 use crate::attack::Attack;
@@ -16,16 +15,19 @@ use crate::gpu::{About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Ref
 use crate::plan::SharedStage;
 use crate::radius::Search;
 
-/// The method that a GPU takes over; none where no GPU is asked for.
+/// The method that a GPU takes over, `attack` where it is one; none where no GPU is asked for.
 ///
 /// # Errors
 /// A method, or a norm with `--clip`, that no GPU knows; `--profile` without a GPU.
-pub fn check(args: &RunArgs, plan: &Plan) -> crate::error::Result<Option<(&'static str, Options)>> {
+pub fn check(
+    args: &RunArgs,
+    method: Option<(&'static str, Options)>,
+    attack: bool,
+) -> crate::error::Result<Option<(&'static str, Options)>> {
     if !args.compute.is_gpu() {
         return args.without_profile().map(|()| None);
     }
-    let attack = plan.stages.is_empty() && !plan.local_boundary;
-    let Some(method) = plan.on_device else {
+    let Some(method) = method else {
         let message = if attack {
             "--backend gpu: expected --method pgd, no GPU knows other attacks"
         } else {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use certus_engine::bounds::Options;
 
-use super::options::Plan;
 use super::samples::RunArgs;
 use crate::attack::Attack;
 use crate::dataset::Dataset;
@@ -16,7 +15,11 @@ use crate::radius::Search;
 ///
 /// # Errors
 /// Where a GPU is asked for.
-pub fn check(args: &RunArgs, _: &Plan) -> Result<Option<(&'static str, Options)>> {
+pub fn check(
+    args: &RunArgs,
+    _: Option<(&'static str, Options)>,
+    _: bool,
+) -> Result<Option<(&'static str, Options)>> {
     if args.compute.is_gpu() {
         let message = "--backend gpu: this certus is built without its feature gpu";
         return Err(Error::Usage(message.to_owned()));

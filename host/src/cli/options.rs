@@ -303,6 +303,13 @@ pub struct Plan {
     pub options: Vec<(&'static str, String)>,
 }
 
+impl Plan {
+    /// Whether nothing is proved, but only attacked.
+    pub fn is_attack(&self) -> bool {
+        self.stages.is_empty() && !self.local_boundary
+    }
+}
+
 impl ComputeArgs {
     /// Whether a device's bits are asked for.
     pub fn is_portable(&self) -> bool {

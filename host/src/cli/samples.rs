@@ -113,7 +113,7 @@ impl<'a> Setup<'a> {
     /// Bad input, before anything is written.
     pub fn new(args: &'a RunArgs, plan: Plan) -> Result<Self> {
         check_outputs(args)?;
-        gpu::check(args, &plan)?;
+        gpu::check(args, plan.on_device, plan.is_attack())?;
         let words = read_blob(&args.model, |network| args.data.normalise(network))?;
         let model = checked(&words);
         for stage in &plan.stages {
@@ -319,10 +319,10 @@ impl Setup<'_> {
         epsilon: Option<f64>,
         search: Option<&Search>,
     ) -> Result<Option<gpu::Started>> {
-        let Some(method) = gpu::check(self.args, &self.plan)? else { return Ok(None) };
-        let Self { args, words, set, question, .. } = self;
-        let (clip, attack) = (question.clip, question.stages.is_empty());
-        let attacks = self.plan.attacks.iter();
+        let Self { args, words, set, plan, question, .. } = self;
+        let (clip, attack) = (question.clip, plan.is_attack());
+        let Some(method) = gpu::check(args, plan.on_device, attack)? else { return Ok(None) };
+        let attacks = plan.attacks.iter();
         let attacks = attacks.map(|attack| Attack { clip: question.inner, ..*attack }).collect();
         let run =
             gpu::Run { args, method, attacks, words, set, todo, clip, epsilon, search, attack };

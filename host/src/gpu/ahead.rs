@@ -1,5 +1,7 @@
 //! A GPU that answers chunks of samples ahead of the threads that ask: a stage of a plan.
 
+mod around;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,14 +13,13 @@ use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
 
-use super::climb::{Goal, Peak};
+use super::climb::Peak;
 use super::crown::{Crown, Margins, Sample};
 use super::device::{Device, Fault, Profile};
 use super::faces::{Clear, Faces};
 use super::memory::Capacity;
 use super::net::Unfit;
-use crate::attack::{Attack, Threat, Worker};
-use crate::cpu::Runner;
+use crate::attack::{Attack, Worker};
 use crate::dataset::Dataset;
 use crate::plan::{Ball, Candidate, Done, Known, Predicted, SharedStage, Simplex, Stage, propagation};
 use crate::question::{Answer, closed};
@@ -428,64 +429,6 @@ impl Job {
         }
     }
 
-    /// Tells the classes of a chunk's samples; gives those that are classified as their labels say.
-    fn classify<'d>(
-        &'d self,
-        crown: &mut Option<Crown<'d>>,
-        model: &Model<'_>,
-        chunk: &[usize],
-        shared: &Shared,
-    ) -> Result<Vec<Asking<'d>>, Stop> {
-        let begun = Instant::now();
-        let points: Vec<&[f32]> = chunk.iter().map(|index| self.set.row(*index)).collect();
-        let mut classes = self
-            .persist(crown, model, chunk.len(), shared, |crown| crown.classes(&points))?
-            .into_iter()
-            .zip(chunk)
-            .map(|(class, index)| (*index, class))
-            .collect::<Vec<_>>();
-        if self.profiled {
-            let sure = classes.iter().filter(|(_, class)| class.is_some()).count();
-            let mut state = shared.lock();
-            let [found, all] = &mut state.profiled.get_or_insert_default().classes;
-            (*found, *all) = (*found + sure, *all + classes.len());
-        }
-        self.predict(*model, &mut classes);
-        let seconds = begun.elapsed().as_secs_f64() / classes.len().max(1) as f64;
-        let told = classes.iter().map(|(index, class)| {
-            let class = *class;
-            (*index, Predicted { class, seconds })
-        });
-        shared.lock().classes.extend(told);
-        shared.changed.notify_all();
-        let ask = |(index, class): (usize, Option<usize>)| {
-            let (x, class) = (self.set.row(index), class?);
-            let right = self.set.label(index).is_none_or(|label| label == class);
-            right.then_some(Asking { index, x, class })
-        };
-        Ok(classes.into_iter().filter_map(ask).collect())
-    }
-
-    /// Has the cores predict the classes that are not known.
-    ///
-    /// In threads of its own: all of a pool may be waiting for what comes of it.
-    fn predict(&self, model: Model<'_>, classes: &mut [(usize, Option<usize>)]) {
-        let mut open: Vec<_> = classes.iter_mut().filter(|(_, class)| class.is_none()).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let few = open.len().div_ceil(threads).max(1);
-        let part = |part: &mut [&mut (usize, Option<usize>)]| {
-            let mut runner = Runner::new(model, false);
-            for (index, class) in part {
-                *class = runner.predict(self.set.row(*index));
-            }
-        };
-        std::thread::scope(|scope| {
-            for of in open.chunks_mut(few) {
-                scope.spawn(move || part(of));
-            }
-        });
-    }
-
     fn answers(
         &self,
         crown: &mut Crown<'_>,
@@ -504,47 +447,6 @@ impl Job {
         }
     }
 
-    /// The best points of the attacks on those that `answers` leave open.
-    fn peaks(
-        &self,
-        crown: &Crown<'_>,
-        asked: &[Asking<'_>],
-        answers: &[Option<Bound>],
-        shared: &Shared,
-    ) -> Result<Vec<Vec<(Attack, Peak)>>, Fault> {
-        let mut all: Vec<Vec<(Attack, Peak)>> = asked.iter().map(|_| Vec::new()).collect();
-        let (Asked::Ball(epsilon) | Asked::Attack(epsilon)) = self.asked else { return Ok(all) };
-        if crown.shape().has_curves() {
-            return Ok(all);
-        }
-        let proved = |answer: &Option<Bound>| match answer {
-            Some(Bound::Margins(margins)) => verdict(margins) == Verdict::Certified,
-            _ => false,
-        };
-        let mut open: Vec<usize> = (0..asked.len()).filter(|i| !proved(&answers[*i])).collect();
-        for attack in &self.attacks {
-            let norm = self.norm;
-            let descent = attack.descent(epsilon).filter(|descent| Crown::climbs(descent, norm));
-            let Some(descent) = descent.filter(|_| !open.is_empty()) else { continue };
-            if shared.lock().stopped {
-                break;
-            }
-            let goal = |i: &usize| {
-                let Asking { index, x, class } = asked[*i];
-                let threat = Threat { center: x, epsilon, norm, clip: attack.clip };
-                Goal { index, class, threat }
-            };
-            let goals: Vec<Goal<'_>> = open.iter().map(goal).collect();
-            let found = crown.climb(&descent, &goals)?;
-            for (i, peak) in open.iter().zip(found) {
-                all[*i].extend(peak.map(|peak| (*attack, peak)));
-            }
-            // Where one seems to have crossed, no other is needed.
-            open.retain(|i| all[*i].iter().all(|(_, peak)| peak.lead < 0.0));
-        }
-        Ok(all)
-    }
-
     /// How far each decision stands; coarse, where the cores may find a radius that is larger by
     /// [`SHARE`], or as large as is asked for.
     fn clear(
@@ -556,13 +458,13 @@ impl Job {
         let of: Vec<_> = asked.iter().map(|asking| (asking, 0.0)).collect();
         let enough = match self.asked {
             Asked::Ball(epsilon) => (epsilon as f32).next_up().next_up(),
-            Asked::Radius(_) => f32::INFINITY,
+            _ => f32::INFINITY,
         };
         let found = Faces::new(crown).find(&self.samples(&of, &None), enough)?;
         let bound = |Clear { radius, most }| {
             let reached = match self.asked {
                 Asked::Ball(epsilon) => epsilon < f64::from(radius) || most <= epsilon,
-                Asked::Radius(_) => most <= f64::from(radius) * (1.0 + SHARE),
+                _ => most <= f64::from(radius) * (1.0 + SHARE),
             };
             if reached { Bound::Clear(radius) } else { Bound::Coarse }
         };

@@ -21,7 +21,15 @@ fn without_gpu(what: &[&str]) -> Output {
 
 #[test]
 fn without_a_gpu_the_cpu_does_it_all() {
-    for what in [&["certify", "--epsilon", "0.08"][..], &["radius"], &["radius", "--profile"]] {
+    let near = ["--epsilon", "0.08"];
+    for what in [
+        &[&["certify"][..], &near].concat()[..],
+        &[&["certify", "--attack"][..], &near].concat(),
+        &[&["certify", "--method", "ibp"][..], &near].concat(),
+        &[&["attack", "--seed", "3"][..], &near].concat(),
+        &["radius"],
+        &["radius", "--profile"],
+    ] {
         let found = without_gpu(what);
         let told = String::from_utf8(found.stderr).unwrap();
         assert_eq!(told, "certus: GPU: there is none; the CPU does it all\n");
@@ -43,5 +51,23 @@ fn a_profile_is_a_gpus() {
     for backend in [&[][..], &["--backend", "cpu"], &["--backend", "portable"]] {
         let args = ["radius", &model, "--data", &data, "--profile"];
         refused(&[&args[..], backend].concat(), &["--profile: expected --backend gpu"]);
+    }
+}
+
+#[test]
+fn what_no_gpu_knows_is_refused() {
+    let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    for (what, told) in [
+        (
+            &["certify", "--method", "simplex"][..],
+            "--method auto, crown, crown-ibp, fast-lin or ibp",
+        ),
+        (&["certify", "--method", "decision-boundary"], "--method auto, crown,"),
+        (&["certify", "--norm", "l3"], "--norm linf, or l1 or l2 without --clip"),
+        (&["attack", "--method", "fgsm"], "--method pgd, no GPU knows other attacks"),
+        (&["attack", "--norm", "l1"], "--norm linf or l2 of an attack"),
+    ] {
+        let begin = [what[0], &model, "--data", &data, "--epsilon", "0.1", "--backend", "gpu"];
+        refused(&[&begin[..], &what[1..]].concat(), &[&format!("--backend gpu: expected {told}")]);
     }
 }

@@ -20,6 +20,7 @@ mod reach;
 mod relax;
 mod rows;
 mod start;
+mod steps;
 
 use certus::gpu::{Buffer, Device};
 use certus_engine::num::{from_f64_up, gamma, underflow};

@@ -1,14 +1,16 @@
 //! Kernels with a mistake planted: the comparisons find each of them.
 
 use certus_shaders::kernel::{
-    CHAIN, CHARGE, INTERVAL, JOIN, Kernel, LENGTH, LINES, PLACE, REACH, RELAX, START,
+    CHAIN, CHARGE, CLIMB_AIM, CLIMB_BACK, CLIMB_BEST, CLIMB_PASS, CLIMB_STEP, INTERVAL, JOIN, Kernel,
+    LENGTH, LINES, PLACE, REACH, RELAX, START,
 };
 use certus_shaders::layout::{BOUNDED, DEPLOYED, NEURONS};
 use certus_shaders::tile::{MIDDLE, NARROW};
 use fastrand::Rng;
 
 use super::{
-    Draw, Outcome, chain, charge, interval, join, lines, place, planted, product, reach, relax, start,
+    Draw, Outcome, chain, charge, climb, interval, join, lines, place, planted, product, reach, relax,
+    start, steps,
 };
 
 /// Whether a mistake is found in one of a few draws, and none without it.
@@ -277,4 +279,66 @@ fn mistakes_in_chains_and_their_rows_are_found() {
             case.check(&case.run(&device, kernel))
         });
     }
+            case.check(&case.run(&device, kernel))
+        });
+    }
+}
+
+#[test]
+fn mistakes_in_searches_are_found() {
+    let Some(device) = crate::device("mistakes_in_searches_are_found") else { return };
+    let mut rng = Rng::with_seed(45);
+    let layer = |rng: &mut Rng| {
+        let mut layer = climb::Layer::draw(rng, [33, 34, 35], Draw::Even, 0.5);
+        layer.p.leak = 0.1;
+        layer
+    };
+    for (name, from, to) in [
+        ("climb_pass_short", "k < p.cols", "k + DEPTH < p.cols"),
+        ("climb_pass_free", "+ bias[neuron]", "+ 0.0 * bias[neuron]"),
+        ("climb_pass_straight", "neuron < p.through", "neuron <= p.through"),
+    ] {
+        let wrong = planted(&CLIMB_PASS, name, from, to);
+        found(&CLIMB_PASS, &wrong, |kernel| layer(&mut rng).pass(&device, kernel));
+    }
+    for (name, from, to) in [
+        ("climb_back_dead", "out[at] > 0.0", "out[at] < 0.0"),
+        ("climb_back_short", "k < p.neurons", "k + DEPTH < p.neurons"),
+        ("climb_back_across", "of_layer * p.cols", "of_layer * p.neurons"),
+    ] {
+        let wrong = planted(&CLIMB_BACK, name, from, to);
+        found(&CLIMB_BACK, &wrong, |kernel| layer(&mut rng).back(&device, kernel));
+    }
+    for (name, from, to) in [
+        ("climb_aim_own", "if j != task.y && (", "if (true || j == 0u) && ("),
+        ("climb_aim_last", "its < firsts[t])", "its > firsts[t])"),
+        ("climb_aim_worse", "known && bests[0] > before", "known"),
+        ("climb_aim_wrong", "wrong[0] == 0u && ", ""),
+    ] {
+        let wrong = planted(&CLIMB_AIM, name, from, to);
+        found(&CLIMB_AIM, &wrong, |kernel| {
+            let mut check = |n| climb::Aims::draw(&mut rng, [40, n, 9]).check(&device, kernel);
+            check(4).and(check(100))
+        });
+    }
+    let inside = "min(abs(way) * scale, room(middle, way, radius))";
+    for (norm, name, from, to) in [
+        (0, "climb_step_out", inside, "abs(way) * scale"),
+        (0, "climb_step_down", "select(-p.length, p.length, ", "select(p.length, -p.length, "),
+        (0, "climb_step_still", "p.momentum * ahead[at + k]", "0.0"),
+        (2, "climb_step_long", "abs(way) * scale, room", "abs(way), room"),
+        (2, "climb_step_half", "p.length / sqrt(square)", "0.5 * p.length / sqrt(square)"),
+        (2, "climb_step_once", "round < ROUNDS", "round < 1u"),
+    ] {
+        let wrong = planted(&CLIMB_STEP, name, from, to);
+        found(&CLIMB_STEP, &wrong, |kernel| {
+            let mut steps = steps::Steps::draw(&mut rng, [4, 33], norm, true);
+            (steps.p.momentum, steps.p.length) = (0.75, 0.5);
+            steps.radii = vec![0.3, 3.0, 3.0, 0.3];
+            steps.check(&device, kernel)
+        });
+    }
+    let (from, to) = ("leads[row] > leads[best]", "leads[row] < leads[best]");
+    let wrong = planted(&CLIMB_BEST, "climb_best_worst", from, to);
+    found(&CLIMB_BEST, &wrong, |kernel| climb::best(&mut rng, &device, kernel, 9));
 }
