@@ -82,7 +82,7 @@ impl<'d> Crown<'d> {
         model: &Model<'_>,
         norm: Norm,
         options: Options,
-        capacity: impl Fn(&super::shape::Shape) -> Option<Capacity>,
+        capacity: impl Fn(&Shape) -> Option<Capacity>,
     ) -> Result<Self, Unfit> {
         let net = Net::new(device, model, norm)?;
         let capacity = capacity(&net.shape).ok_or(Unfit::Memory)?;

@@ -279,9 +279,6 @@ fn mistakes_in_chains_and_their_rows_are_found() {
             case.check(&case.run(&device, kernel))
         });
     }
-            case.check(&case.run(&device, kernel))
-        });
-    }
 }
 
 #[test]
