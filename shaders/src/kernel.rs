@@ -54,6 +54,19 @@ pub const REACH: Kernel = kernel!("reach", 64, "round", "step", "improve");
 /// Lines of a layer; a sample a workgroup.
 pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky");
 
+/// What lines of any lower slope need; a sample a workgroup.
+pub const ANCHORS: Kernel = kernel!("anchors", 64, "round", "step", "moved");
+/// Slopes that a search begins with; a row a workgroup, as the next ones.
+pub const SLOPES: Kernel = kernel!("slopes", 64, "round", "step", "moved");
+/// Lines of each row's own lower slopes in place of activations.
+pub const RELAX_OWN: Kernel = kernel!("relax_own", 64, "round", "step", "settle", "leaky", "moved");
+/// Where rows are least over the region.
+pub const LEAST: Kernel = kernel!("least", 64, "round", "step");
+/// Steps of slopes.
+pub const CLIMB: Kernel = kernel!("climb", 64, "round", "step", "moved");
+/// Points through a layer's weights; 16 rows of a sample and 64 neurons a workgroup.
+pub const FORTH: Kernel = kernel!("forth", 64, "round", "step");
+
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![
@@ -70,6 +83,12 @@ pub fn all() -> Vec<Kernel> {
         COMPACT,
         REACH,
         LINES,
+        ANCHORS,
+        SLOPES,
+        RELAX_OWN,
+        LEAST,
+        CLIMB,
+        FORTH,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

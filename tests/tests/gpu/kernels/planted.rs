@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::{Draw, Outcome, interval, join, lines, planted, product, reach, relax, start};
 
 /// Whether a mistake is found in one of a few draws, and none without it.
-fn found(kernel: &Kernel, wrong: &Kernel, mut check: impl FnMut(&Kernel) -> Outcome) {
+pub(super) fn found(kernel: &Kernel, wrong: &Kernel, mut check: impl FnMut(&Kernel) -> Outcome) {
     for _ in 0..4 {
         check(kernel).unwrap_or_else(|why| panic!("{}: {why}", kernel.name));
     }
