@@ -1,16 +1,18 @@
-//! `--backend gpu`: the first stage of a run over samples, answered by a GPU.
+//! `--backend gpu`: stages of a run over samples that a GPU answers.
 
 use std::sync::Arc;
 
-use certus_engine::bounds::Options;
 use certus_engine::region::Norm;
 
 use super::message::say;
+use super::options::OnDevice;
 use super::profile;
 use super::samples::RunArgs;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::gpu::{About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal};
+use crate::gpu::{
+    About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal, Searched, Searching,
+};
 use crate::plan::SharedStage;
 use crate::radius::Search;
 
@@ -18,15 +20,12 @@ use crate::radius::Search;
 ///
 /// # Errors
 /// A method, or a norm with `--clip`, that no GPU knows; `--profile` without a GPU.
-pub fn check(
-    args: &RunArgs,
-    method: Option<(&'static str, Options)>,
-) -> crate::error::Result<Option<(&'static str, Options)>> {
+pub fn check(args: &RunArgs, method: Option<OnDevice>) -> crate::error::Result<Option<OnDevice>> {
     if !args.compute.is_gpu() {
         return args.without_profile().map(|()| None);
     }
     let Some(method) = method else {
-        let message = "--backend gpu: expected --method auto, crown, crown-ibp or fast-lin, no GPU knows others";
+        let message = "--backend gpu: expected --method auto, alpha-crown, crown, crown-ibp or fast-lin, no GPU knows others";
         return Err(Error::Usage(message.to_owned()));
     };
     let round = args.norm == Norm::L1 || args.norm == Norm::L2;
@@ -42,7 +41,7 @@ pub struct Run<'a> {
     /// The command line.
     pub args: &'a RunArgs,
     /// The method.
-    pub method: (&'static str, Options),
+    pub method: OnDevice,
     /// The model's blob.
     pub words: &'a Arc<Vec<u32>>,
     /// The samples.
@@ -60,13 +59,27 @@ pub struct Run<'a> {
 /// A GPU at work.
 pub struct Started {
     ahead: Arc<Ahead>,
+    method: OnDevice,
     samples: usize,
 }
 
 impl Started {
-    /// The stage that asks it.
-    pub fn stage(&self) -> SharedStage {
-        Arc::clone(&self.ahead) as SharedStage
+    /// The stages of a plan, with those that ask it. Where it searches for slopes, the cores go on from
+    /// what it leaves open.
+    pub fn stages(&self, plan: &[SharedStage]) -> Vec<SharedStage> {
+        let first: SharedStage = Arc::clone(&self.ahead) as _;
+        let OnDevice { slopes, apart, .. } = self.method;
+        let mut stages = plan.to_vec();
+        if slopes.is_some() && !apart {
+            stages.insert(0, first);
+        } else if let Some(stage) = stages.first_mut() {
+            *stage = first;
+        }
+        if slopes.is_some() && apart {
+            let last = stages.len().saturating_sub(1);
+            stages.insert(last, Arc::new(Searched(Arc::clone(&self.ahead))));
+        }
+        stages
     }
 
     /// Ends it, and prints what it did if that is asked for.
@@ -88,19 +101,22 @@ pub fn begin(run: Run<'_>) -> Option<Started> {
     let (adapters, cache) = (Adapters::find(), Cache::of_user());
     let qualify = |about: &About, device: &_| cache.qualify(about, device);
     let device = first(adapters.about(), |i| adapters.open(i), qualify, say)?;
-    let ahead = Arc::new(Ahead::begin(Job {
+    let job = Job {
         device,
         words: Arc::clone(run.words),
         set: Arc::clone(run.set),
         todo: run.todo.to_vec(),
-        method: run.method,
+        method: run.method.method,
         norm: run.args.norm,
         clip: run.clip,
         asked,
         profiled: run.args.profile,
         notice: Box::new(|what| say(what)),
-    }));
-    Some(Started { ahead, samples: run.todo.len() })
+    };
+    let OnDevice { slopes, apart, .. } = run.method;
+    let searching = slopes.map(|settings| Searching { settings, apart });
+    let ahead = Arc::new(Ahead::search(job, searching));
+    Some(Started { ahead, method: run.method, samples: run.todo.len() })
 }
 
 /// The first of the adapters that opens and qualifies; `say` is told why others do not, and of none.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use certus_engine::bounds::Options;
-
+use super::options::OnDevice;
 use super::samples::RunArgs;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -14,10 +13,7 @@ use crate::radius::Search;
 ///
 /// # Errors
 /// Where a GPU is asked for.
-pub fn check(
-    args: &RunArgs,
-    _: Option<(&'static str, Options)>,
-) -> Result<Option<(&'static str, Options)>> {
+pub fn check(args: &RunArgs, _: Option<OnDevice>) -> Result<Option<OnDevice>> {
     if args.compute.is_gpu() {
         let message = "--backend gpu: this certus is built without its feature gpu";
         return Err(Error::Usage(message.to_owned()));
@@ -29,7 +25,7 @@ pub fn check(
 #[allow(dead_code, reason = "the other module of this name reads it")]
 pub struct Run<'a> {
     pub args: &'a RunArgs,
-    pub method: (&'static str, Options),
+    pub method: OnDevice,
     pub words: &'a Arc<Vec<u32>>,
     pub set: &'a Arc<Dataset>,
     pub todo: &'a [usize],
@@ -42,7 +38,7 @@ pub struct Run<'a> {
 pub enum Started {}
 
 impl Started {
-    pub fn stage(&self) -> SharedStage {
+    pub fn stages(&self, _: &[SharedStage]) -> Vec<SharedStage> {
         match *self {}
     }
 

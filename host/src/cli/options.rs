@@ -215,10 +215,19 @@ impl MethodArgs {
         }
     }
 
-    /// What a GPU can take over of the first stage.
-    fn on_device(&self) -> Option<(&'static str, Options)> {
-        let method = |name, method| Some((name, self.options(method)));
+    /// What a GPU can take over.
+    fn on_device(&self, ask: Ask) -> Option<OnDevice> {
+        let method = |name, method| {
+            Some(OnDevice { method: (name, self.options(method)), slopes: None, apart: false })
+        };
+        let search = |name, apart| {
+            // As `plan::auto`, where that is one stage of several.
+            let slopes = Some(Settings { give_up: apart, ..Settings::default() });
+            Some(OnDevice { method: (name, self.options(Method::Crown)), slopes, apart })
+        };
         match self.method {
+            MethodArg::Auto if ask == Ask::Ball => search("crown", true),
+            MethodArg::AlphaCrown => search("alpha-crown", false),
             MethodArg::Auto | MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
@@ -252,7 +261,7 @@ impl MethodArgs {
         Ok(Plan {
             method: name(self.method),
             stages: self.stages(ask),
-            on_device: self.on_device(),
+            on_device: self.on_device(ask),
             local_boundary: self.method == MethodArg::DecisionBoundary,
             semantics: self.semantics_name(),
             options,
@@ -271,6 +280,18 @@ pub enum Ask {
     Device,
 }
 
+/// What a GPU can take over of a plan: its first stage, or that and more.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "what asks a GPU reads it"))]
+pub struct OnDevice {
+    /// The first stage's name, and how it propagates.
+    pub method: (&'static str, Options),
+    /// How slopes are searched for where that leaves a sample open.
+    pub slopes: Option<Settings>,
+    /// Whether that is a stage of its own, the last but one.
+    pub apart: bool,
+}
+
 /// How a run over samples answers.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -278,8 +299,8 @@ pub struct Plan {
     pub method: String,
     /// The methods that prove, in order.
     pub stages: Vec<SharedStage>,
-    /// What a GPU can take over of the first of them.
-    pub on_device: Option<(&'static str, Options)>,
+    /// What a GPU can take over of them.
+    pub on_device: Option<OnDevice>,
     /// Whether the decision-boundary certificate is one of them.
     pub local_boundary: bool,
     /// `real` or `deployed`.

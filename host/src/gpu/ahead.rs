@@ -11,10 +11,12 @@ use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
 
-use super::crown::{Crown, Margins, Sample};
+use super::crown::{Crown, Sample};
 use super::device::{Device, Fault, Profile};
 use super::memory::Capacity;
 use super::net::Unfit;
+use super::slopes::Bounds;
+use crate::alpha::Settings;
 use crate::attack::Worker;
 use crate::cpu::Runner;
 use crate::dataset::Dataset;
@@ -64,6 +66,16 @@ pub struct Job {
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
 }
 
+/// Slopes that a device searches for where CROWN leaves a sample open.
+#[derive(Clone, Copy, Debug)]
+pub struct Searching {
+    /// How.
+    pub settings: Settings,
+    /// Whether a stage of its own, [`Searched`](super::Searched), answers with what they prove; that of
+    /// the device answers with CROWN's bounds then.
+    pub apart: bool,
+}
+
 /// What a device did.
 #[derive(Clone, Debug, Default)]
 pub struct Profiled {
@@ -78,6 +90,7 @@ pub struct Profiled {
 pub struct Ahead {
     shared: Arc<Shared>,
     asked: Asked,
+    searching: Option<Searching>,
     cpu: Propagation,
     backend: String,
     thread: Option<JoinHandle<()>>,
@@ -107,13 +120,15 @@ struct Answered {
     /// The class that it is about.
     class: usize,
     found: Bound,
-    /// Its share of the time that its chunk took.
+    /// Its share of the time that its chunk took, less the searches where they answer apart.
     seconds: f64,
+    /// Its share of the searches then, if it was searched for.
+    searched: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
 enum Bound {
-    Margins(Vec<f32>),
+    Margins(Bounds),
     Radius(f64),
 }
 
@@ -126,6 +141,11 @@ impl Shared {
 impl Ahead {
     /// Sets the device to work.
     pub fn begin(job: Job) -> Self {
+        Self::search(job, None)
+    }
+
+    /// The same, with slopes searched for.
+    pub fn search(job: Job, searching: Option<Searching>) -> Self {
         let (name, options) = job.method;
         let shared = Arc::new(Shared::default());
         let (asked, backend) = (job.asked, format!("{PREFIX}{}", job.device.about.name));
@@ -137,7 +157,7 @@ impl Ahead {
             if job.profiled {
                 job.device.begin_profile();
             }
-            let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mine)));
+            let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mine, searching)));
             if let Some(kernels) = job.device.end_profile() {
                 let kernels = job.device.has_clock().then_some(kernels);
                 mine.lock().profiled.get_or_insert_default().kernels = kernels;
@@ -148,7 +168,7 @@ impl Ahead {
                 (job.notice)(&format!("GPU: {why}; the CPU does the rest"));
             }
         });
-        Self { shared, asked, cpu, backend, thread: Some(thread) }
+        Self { shared, asked, searching, cpu, backend, thread: Some(thread) }
     }
 
     /// The device's name.
@@ -164,6 +184,25 @@ impl Ahead {
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.profiled.clone()
+    }
+
+    /// The device's margins of a ball, CROWN's and those by slopes.
+    pub(super) fn bounds(&self, ball: &Ball<'_>) -> Option<Bounds> {
+        match self.asked {
+            Asked::Ball(epsilon) if epsilon == ball.epsilon => {}
+            _ => return None,
+        }
+        match self.answer(ball) {
+            Some(Bound::Margins(bounds)) => Some(bounds),
+            _ => None,
+        }
+    }
+
+    /// The backend of the searches, and the seconds of that for a sample; none where there was none.
+    pub(super) fn searched(&self, index: usize) -> Option<(&str, f64)> {
+        let state = self.shared.lock();
+        let seconds = state.answers.get(&index)?.as_ref()?.searched?;
+        Some((&self.backend, seconds))
     }
 
     /// Waits for the device's answer about a sample.
@@ -207,11 +246,9 @@ impl Stage for Ahead {
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        if let Asked::Ball(epsilon) = self.asked
-            && epsilon == ball.epsilon
-            && let Some(Bound::Margins(margins)) = self.answer(ball)
-        {
-            known.raise(&margins);
+        if let Some(bounds) = self.bounds(ball) {
+            let apart = self.searching.is_some_and(|searching| searching.apart);
+            known.raise(&if apart { bounds.crown } else { bounds.best() });
             return Ok(Default::default());
         }
         self.cpu.settle(worker, ball, known)
@@ -253,13 +290,13 @@ struct Asking<'a> {
 }
 
 impl Job {
-    fn run(&self, shared: &Shared) -> Result<(), Stop> {
+    fn run(&self, shared: &Shared, searching: Option<Searching>) -> Result<(), Stop> {
         let Ok(model) = Model::from_words(&self.words) else {
             return Err(Stop("the model is no blob".to_owned()));
         };
         let software = self.device.about.kind == "software";
         let most = if software { SMALL_CHUNK } else { CHUNK };
-        let mut crown = self.crown(&model, self.todo.len().min(most))?;
+        let mut crown = self.crown(&model, self.todo.len().min(most), searching)?;
         for chunk in self.todo.chunks(most) {
             if shared.lock().stopped {
                 return Ok(());
@@ -276,18 +313,30 @@ impl Job {
                         (self.notice)(&format!("GPU: {fault}; trying {fewer} samples at a time"));
                         self.count(&crown, shared);
                         drop(crown);
-                        crown = self.crown(&model, fewer)?;
+                        crown = self.crown(&model, fewer, searching)?;
                     }
                     Err(fault) => return Err(Stop(fault.to_string())),
                 }
             };
             self.count(&crown, shared);
-            let seconds = begun.elapsed().as_secs_f64() / asked.len().max(1) as f64;
+            let mut seconds = begun.elapsed().as_secs_f64();
+            let by_slopes = |found: &Option<Bound>| match found {
+                Some(Bound::Margins(bounds)) => bounds.slopes.is_some(),
+                _ => false,
+            };
+            let mut each = 0.0;
+            let spent = crown.take_searching().as_secs_f64();
+            if searching.is_some_and(|searching| searching.apart) {
+                let of = answers.iter().filter(|found| by_slopes(found)).count();
+                (seconds, each) = (seconds - spent, spent / of.max(1) as f64);
+            }
+            let seconds = seconds / asked.len().max(1) as f64;
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
             state.answers.extend(asked.iter().zip(answers).map(|(asking, found)| {
                 let class = asking.class;
-                (asking.index, found.map(|found| Answered { class, found, seconds }))
+                let searched = by_slopes(&found).then_some(each);
+                (asking.index, found.map(|found| Answered { class, found, seconds, searched }))
             }));
             shared.changed.notify_all();
         }
@@ -301,7 +350,12 @@ impl Job {
         }
     }
 
-    fn crown<'d>(&'d self, model: &Model<'_>, samples: usize) -> Result<Crown<'d>, Unfit> {
+    fn crown<'d>(
+        &'d self,
+        model: &Model<'_>,
+        samples: usize,
+        searching: Option<Searching>,
+    ) -> Result<Crown<'d>, Unfit> {
         let about = &self.device.about;
         // Of other memory a driver does not tell how much there is.
         let total = match about.kind {
@@ -309,9 +363,13 @@ impl Job {
             "software" => 1 << 29,
             _ => 2 << 30,
         };
-        Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
+        let crown = Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
             Capacity::new(shape, model.inputs(), about.binding, total, samples)
-        })
+        })?;
+        match searching {
+            Some(Searching { settings, .. }) => crown.searching(settings),
+            None => Ok(crown),
+        }
     }
 
     /// The samples that are classified as their labels say.
@@ -345,8 +403,8 @@ impl Job {
         match self.asked {
             Asked::Ball(epsilon) => {
                 let of: Vec<_> = asked.iter().map(|asking| (asking, epsilon)).collect();
-                let margins = self.margins(crown, &of)?;
-                Ok(margins.into_iter().map(|m| m.ok().map(Bound::Margins)).collect())
+                let bounds = self.bounds(crown, &of)?;
+                Ok(bounds.into_iter().map(|b| b.map(Bound::Margins)).collect())
             }
             Asked::Radius(search) => self.radii(crown, asked, &search, shared),
         }
@@ -376,10 +434,10 @@ impl Job {
                 return Ok(asked.iter().map(|_| None).collect());
             }
             let of: Vec<_> = trying.iter().map(|(i, epsilon)| (&asked[*i], *epsilon)).collect();
-            for ((i, _), margins) in trying.iter().zip(self.margins(crown, &of)?) {
-                match (margins, &mut searches[*i]) {
-                    (Ok(margins), Some(search)) => {
-                        search.answer(verdict(&margins) == Verdict::Certified);
+            for ((i, _), bounds) in trying.iter().zip(self.bounds(crown, &of)?) {
+                match (bounds, &mut searches[*i]) {
+                    (Some(bounds), Some(search)) => {
+                        search.answer(verdict(&bounds.best()) == Verdict::Certified);
                     }
                     // Refused at a radius: the CPU may know what to do there.
                     (_, slot) => *slot = None,
@@ -390,7 +448,12 @@ impl Job {
         Ok(searches.into_iter().map(found).collect())
     }
 
-    fn margins(&self, crown: &Crown<'_>, of: &[(&Asking<'_>, f64)]) -> Result<Vec<Margins>, Fault> {
+    /// Bounds of the margins over balls; none where a ball is refused.
+    fn bounds(
+        &self,
+        crown: &Crown<'_>,
+        of: &[(&Asking<'_>, f64)],
+    ) -> Result<Vec<Option<Bounds>>, Fault> {
         let ends = self.clip.map(|(lo, hi)| {
             let n = of.first().map_or(0, |(asking, _)| asking.x.len());
             (vec![lo; n], vec![hi; n])
@@ -406,6 +469,6 @@ impl Job {
                 Sample { region, class: asking.class }
             })
             .collect();
-        crown.margins(&samples)
+        Ok(crown.bounds(&samples)?.into_iter().map(Result::ok).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! CROWN for a batch of samples: the engine's stages as kernels, all memory on the device.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use certus_engine::bounds::{Error, Method, Options};
 use certus_engine::model::Model;
@@ -15,6 +16,7 @@ use super::device::{Buffer, Device, Fault, Tape};
 use super::memory::{Capacity, Memory};
 use super::net::{Net, Unfit};
 use super::shape::{listed, normal_up};
+use super::slopes::{Bounds, Slopes};
 
 /// What is asked of one sample: lower bounds of the margins of `class` over a region.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +34,12 @@ pub type Margins = Result<Vec<f32>, Error>;
 /// CROWN on a device.
 #[derive(Debug)]
 pub struct Crown<'d> {
-    device: &'d Device,
-    net: Net,
-    memory: Memory,
-    options: Options,
+    pub(super) device: &'d Device,
+    pub(super) net: Net,
+    pub(super) memory: Memory,
+    pub(super) options: Options,
+    /// Where slopes are searched for.
+    pub(super) slopes: Option<Slopes>,
     norm: Norm,
     inputs: usize,
     kernels: Kernels,
@@ -44,7 +48,9 @@ pub struct Crown<'d> {
 
 /// Multiply-adds of products, counted while the device is profiled.
 #[derive(Debug, Default)]
-struct Count {
+pub(super) struct Count {
+    /// Time that went into searches for slopes, profiled or not.
+    pub searching: Duration,
     /// Of finished batches.
     macs: u64,
     /// Of the batch at hand: the layer of each product, and what came back: its rows of each sample.
@@ -61,10 +67,10 @@ struct Kernels {
 }
 
 /// Rows that are walked together: those of some samples.
-struct Rows {
-    slots: Buffer,
-    rows: Buffer,
-    count: usize,
+pub(super) struct Rows {
+    pub slots: Buffer,
+    pub rows: Buffer,
+    pub count: usize,
     /// Of each sample.
     of: Vec<u32>,
 }
@@ -97,8 +103,8 @@ impl<'d> Crown<'d> {
             Method::FastLin => Options { lower: LowerSlope::SameAsUpper, ..options },
             _ => options,
         };
-        let (inputs, count) = (model.inputs(), Mutex::default());
-        Ok(Self { device, net, memory, options, norm, inputs, kernels, count })
+        let (inputs, count, slopes) = (model.inputs(), Mutex::default(), None);
+        Ok(Self { device, net, memory, options, slopes, norm, inputs, kernels, count })
     }
 
     /// What a batch holds.
@@ -111,7 +117,12 @@ impl<'d> Crown<'d> {
         std::mem::take(&mut self.counting().macs)
     }
 
-    fn counting(&self) -> MutexGuard<'_, Count> {
+    /// Time that searches for slopes took since this was asked last.
+    pub fn take_searching(&self) -> Duration {
+        std::mem::take(&mut self.counting().searching)
+    }
+
+    pub(super) fn counting(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -121,14 +132,31 @@ impl<'d> Crown<'d> {
     /// # Errors
     /// [`Fault`], from the device; nothing is known of any of the samples then.
     pub fn margins(&self, samples: &[Sample<'_>]) -> Result<Vec<Margins>, Fault> {
+        let best = |bounds: Vec<Result<Bounds, Error>>| {
+            bounds.into_iter().map(|bounds| bounds.map(Bounds::best)).collect()
+        };
+        self.bounds(samples).map(best)
+    }
+
+    /// The same, CROWN's and those by slopes that were searched for.
+    ///
+    /// # Errors
+    /// As [`Crown::margins`].
+    pub fn bounds(&self, samples: &[Sample<'_>]) -> Result<Vec<Result<Bounds, Error>>, Fault> {
         let mut all = Vec::with_capacity(samples.len());
         for batch in samples.chunks(self.memory.capacity.samples) {
-            self.batch(batch, &mut all)?;
+            self.batch(batch, None, &mut all)?;
         }
         Ok(all)
     }
 
-    fn batch(&self, samples: &[Sample<'_>], all: &mut Vec<Margins>) -> Result<(), Fault> {
+    /// `given`: slopes of each sample, instead of those of a search.
+    pub(super) fn batch(
+        &self,
+        samples: &[Sample<'_>],
+        given: Option<&[&[f32]]>,
+        all: &mut Vec<Result<Bounds, Error>>,
+    ) -> Result<(), Fault> {
         let count = samples.len();
         let fits = self.upload(samples);
         let mut tape = self.device.tape();
@@ -140,6 +168,7 @@ impl<'d> Crown<'d> {
                 tape = self.neurons(tape, count, k)?;
             }
             self.lines(&mut tape, count, k)?;
+            self.anchors(&mut tape, count, k)?;
         }
         self.specify(&mut tape, samples)?;
         let outputs = shape.layers[shape.last()].rows;
@@ -147,25 +176,34 @@ impl<'d> Crown<'d> {
         tape.read(&self.memory.scalars, count * (SCALARS + shape.layers.len()));
         tape.read(&self.memory.live, 2 * count * shape.layers.len());
         let [found, scalars, live] = self.submit(tape)?;
-        self.add_up(&live);
         let (found, scalars) = (&found, &scalars);
         let found: &[f32] = bytemuck::cast_slice(found);
         let scalars: &[f32] = bytemuck::cast_slice(scalars);
         let scalars = scalars.chunks_exact(SCALARS + shape.layers.len());
+        let first = all.len();
         for ((found, scalars), fits) in found.chunks_exact(outputs).zip(scalars).zip(fits) {
             // Written so that a NaN refuses.
             let refused = !(scalars[2] == 0.0);
             all.push(match fits {
                 Err(error) => Err(error),
                 Ok(()) if refused => Err(Error::Magnitude { layer: shape.last() }),
-                Ok(()) => Ok(self.capped(found)),
+                Ok(()) => Ok(Bounds { crown: self.capped(found), slopes: None }),
             });
         }
+        self.go_on(samples, given, found.to_vec(), &live, &mut all[first..])?;
+        self.add_up(&live);
         Ok(())
     }
 
+    /// The samples' classes; of those that have none such, any.
+    pub(super) fn classes(&self, samples: &[Sample<'_>]) -> Vec<u32> {
+        let outputs = self.net.shape.layers[self.net.shape.last()].rows;
+        let class = |s: &Sample<'_>| if s.class < outputs { s.class as u32 } else { 0 };
+        samples.iter().map(class).collect()
+    }
+
     /// Runs a tape and gives what it read last.
-    fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
+    pub(super) fn submit<const N: usize>(&self, tape: Tape<'_>) -> Result<[Vec<u32>; N], Fault> {
         let mut back = tape.submit()?;
         let at = back.len().checked_sub(N).ok_or_else(|| Fault("too little came back".into()))?;
         let last = back.split_off(at);
@@ -197,7 +235,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The margins, which the class's own output caps before a last ReLU.
-    fn capped(&self, found: &[f32]) -> Vec<f32> {
+    pub(super) fn capped(&self, found: &[f32]) -> Vec<f32> {
         let Some((own, margins)) = found.split_last() else { return Vec::new() };
         // NaN and infinity bound nothing.
         let known = |x: f32| if x.is_finite() { x } else { f32::NEG_INFINITY };
@@ -266,7 +304,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The norm as kernels know it: that of a box has no ball.
-    fn norm(&self) -> u32 {
+    pub(super) fn norm(&self) -> u32 {
         match self.norm {
             Norm::L1 => 1,
             Norm::L2 => 2,
@@ -274,7 +312,7 @@ impl<'d> Crown<'d> {
         }
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         tape: &mut Tape<'_>,
         kernel: &Kernel,
@@ -383,9 +421,7 @@ impl<'d> Crown<'d> {
         let (last, count) = (net.shape.last(), samples.len());
         let outputs = net.shape.layers[last].rows;
         let widths: Vec<usize> = net.shape.layers.iter().map(|layer| listed(layer.rows)).collect();
-        let classes: Vec<u32> =
-            samples.iter().map(|s| if s.class < outputs { s.class as u32 } else { 0 }).collect();
-        let classes = self.device.upload(bytemuck::cast_slice(&classes));
+        let classes = self.device.upload(bytemuck::cast_slice(&self.classes(samples)));
         let most = (m.capacity.slots / outputs).max(1);
         let mut from = 0;
         while from < count {
@@ -409,7 +445,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The table of rows, so many of each sample; `slots` what they are, or written on the device.
-    fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
+    pub(super) fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
         let count = of.iter().sum::<u32>();
         let mut table = Vec::with_capacity(2 * of.len() + count as usize + 1);
         let mut first = 0;
@@ -444,7 +480,7 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::RELAX, &step, &of, grid(rows.count))
     }
 
-    fn product(
+    pub(super) fn product(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
@@ -460,10 +496,7 @@ impl<'d> Crown<'d> {
         let whole = if j == 0 { WHOLE } else { 0 };
         let every = if flags == PAIRED { 2 } else { 1 };
         let flags = step.flags | whole | flags;
-        if self.device.is_profiled() {
-            self.counting().layers.push((j, flags));
-            tape.read_from(&rows.rows, count, count);
-        }
+        self.counts(tape, j, flags, rows, count);
         let (tile, kernel) = self.tile(rows, across);
         let tiles: Vec<[u32; 2]> = (0..)
             .zip(&rows.of)
@@ -480,6 +513,21 @@ impl<'d> Crown<'d> {
             self.run(tape, kernel, &step, &of, groups)?;
         }
         Ok(())
+    }
+
+    /// Notes a product of these rows, where the device is profiled.
+    pub(super) fn counts(
+        &self,
+        tape: &mut Tape<'_>,
+        j: usize,
+        flags: u32,
+        rows: &Rows,
+        count: usize,
+    ) {
+        if self.device.is_profiled() {
+            self.counting().layers.push((j, flags));
+            tape.read_from(&rows.rows, count, count);
+        }
     }
 
     /// The tile for these rows: wide ones where a sample has many rows and there is work for all of a
@@ -500,7 +548,7 @@ impl<'d> Crown<'d> {
         }
     }
 
-    fn reach(
+    pub(super) fn reach(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
@@ -517,7 +565,7 @@ impl<'d> Crown<'d> {
 }
 
 /// Workgroups for so many rows.
-fn grid(rows: usize) -> [usize; 3] {
+pub(super) fn grid(rows: usize) -> [usize; 3] {
     let across = ROW_GRID as usize;
     [rows.min(across), rows.div_ceil(across), 1]
 }

@@ -9,7 +9,9 @@
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
 //!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]).
-//! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
+//!   `slopes` goes on to alpha-CROWN.
+//! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan; what its search
+//!   for slopes proves is another ([`Searched`]).
 //! * [`trouble`]: faults that tests plant in a device.
 
 pub mod adapter;
@@ -23,15 +25,19 @@ pub mod memory;
 pub mod net;
 pub mod probes;
 pub mod qualify;
+mod searched;
 pub mod shape;
+mod slopes;
 pub mod trouble;
 
 pub use adapter::{About, Adapters};
-pub use ahead::{Ahead, Asked, Job, Profiled};
+pub use ahead::{Ahead, Asked, Job, Profiled, Searching};
 pub use cache::Cache;
 pub use crown::{Crown, Margins, Sample};
 pub use device::{Argument, Buffer, Device, Fault, Profile, Tape};
 pub use memory::Capacity;
 pub use net::Unfit;
 pub use qualify::{Measured, Refusal, qualify};
+pub use searched::Searched;
+pub use slopes::Bounds;
 pub use trouble::Troubles;

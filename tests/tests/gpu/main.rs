@@ -3,6 +3,8 @@
 mod agreement;
 mod kernels;
 mod oracle;
+mod slopes;
+mod stages;
 
 use certus::gpu::{Adapters, Device, qualify};
 use certus_tests::outside;
