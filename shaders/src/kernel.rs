@@ -63,7 +63,7 @@ pub const RELAX_OWN: Kernel = kernel!("relax_own", 64, "round", "step", "settle"
 /// Where rows are least over the region.
 pub const LEAST: Kernel = kernel!("least", 64, "round", "step");
 /// Steps of slopes.
-pub const CLIMB: Kernel = kernel!("climb", 64, "round", "step", "moved");
+pub const ASCEND: Kernel = kernel!("ascend", 64, "round", "step", "moved");
 /// Points through a layer's weights; 16 rows of a sample and 64 neurons a workgroup.
 pub const FORTH: Kernel = kernel!("forth", 64, "round", "step");
 
@@ -87,7 +87,7 @@ pub fn all() -> Vec<Kernel> {
         SLOPES,
         RELAX_OWN,
         LEAST,
-        CLIMB,
+        ASCEND,
         FORTH,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));

@@ -88,10 +88,10 @@ pub struct Step {
     pub free: f32,
 }
 
-/// A step of `climb`.
+/// A step of `ascend`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Climb {
+pub struct Ascend {
     /// Share of its range that a slope may move.
     pub rate: f32,
     /// What the first moments of gradients are divided by.

@@ -12,7 +12,7 @@ use certus_engine::bounds::Error;
 use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::num::better_lower;
 use certus_shaders::kernel;
-use certus_shaders::layout::{ANCHORS, Climb, FORTH_TILE, SEARCH, Step, WHOLE};
+use certus_shaders::layout::{ANCHORS, Ascend, FORTH_TILE, SEARCH, Step, WHOLE};
 
 use super::crown::{Crown, Margins, Rows, Sample, grid};
 use super::device::{Buffer, Device, Fault, Tape};
@@ -21,7 +21,7 @@ use super::net::Unfit;
 use super::shape::Shape;
 use crate::alpha::Settings;
 
-/// Decay of both moments of a gradient, as `climb` has it.
+/// Decay of both moments of a gradient, as `ascend` has it.
 const BETAS: [f32; 2] = [0.9, 0.999];
 
 /// Lower bounds of a sample's margins, each in the order of [`certus_engine::spec::Spec::Margins`].
@@ -280,7 +280,7 @@ impl Crown<'_> {
             }
             let lie = self.walk_own(&mut tape, search, &table)?;
             if turn < turns {
-                self.climb(&mut tape, search, &table, lie, turn as i32)?;
+                self.ascend(&mut tape, search, &table, lie, turn as i32)?;
             }
             tape.read(&m.found, found.len());
             let [bounds] = self.submit(tape)?;
@@ -352,7 +352,7 @@ impl Crown<'_> {
     }
 
     /// Moves the rows' slopes once: `a`, their coefficients on the inputs.
-    fn climb(
+    fn ascend(
         &self,
         tape: &mut Tape<'_>,
         search: &Search<'_>,
@@ -365,8 +365,8 @@ impl Crown<'_> {
         let Slopes { settings, anchors, search: own, .. } = search.slopes;
         let [first, second] = BETAS.map(|beta| 1.0 - beta.powi(turn + 1));
         let rate = settings.rate * settings.decay.powi(turn);
-        let climb = Climb { rate, first, second, none: 0.0 };
-        let climb = self.device.uniform(bytemuck::bytes_of(&climb));
+        let ascend = Ascend { rate, first, second, none: 0.0 };
+        let ascend = self.device.uniform(bytemuck::bytes_of(&ascend));
         let step = net.shape.reach(&self.options, count, 0);
         let step = Step { norm: self.norm(), ..step };
         let buffers = [&table.places, &m.inputs, &m.scalars, a, out];
@@ -375,8 +375,8 @@ impl Crown<'_> {
         for (j, width) in search.widths.iter().enumerate().take(net.shape.last()) {
             let step = net.shape.plain(&self.options, count, j);
             self.forth(tape, step, table, (points, next), *width)?;
-            let buffers = [&climb, &table.places, &m.live, &m.lines, anchors, own, next];
-            self.run(tape, &kernel::CLIMB, &step, &buffers, grid(rows))?;
+            let buffers = [&ascend, &table.places, &m.live, &m.lines, anchors, own, next];
+            self.run(tape, &kernel::ASCEND, &step, &buffers, grid(rows))?;
             (points, next) = (next, points);
         }
         Ok(())

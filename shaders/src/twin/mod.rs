@@ -24,7 +24,7 @@ pub use interval::{interval, interval_few};
 pub use join::join;
 pub use lines::lines;
 pub use margins::margins;
-pub use own::{anchors, climb, forth, least, relax_own, slope_within, slopes};
+pub use own::{anchors, ascend, forth, least, relax_own, slope_within, slopes};
 pub use probe::{ops, sums};
 pub use product::product;
 pub use reach::reach;

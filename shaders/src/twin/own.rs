@@ -1,12 +1,12 @@
 //! Twins of the kernels of a search for slopes: `anchors`, `slopes`, `relax_own`, `least`, `forth` and
-//! `climb`.
+//! `ascend`.
 
 use certus_engine::num::sums::drop_negligible;
 use certus_engine::num::{NEGLIGIBLE, add_up, mul_up, sub_down, sub_up};
 
 use super::lines::gain_up;
 use super::step::{ETA, U, list, row_sums, scalar, settle};
-use crate::layout::{ANCHORS, Climb, DEPLOYED, GRAIN, LINES, SCALARS, SEARCH, Step, WHOLE};
+use crate::layout::{ANCHORS, Ascend, DEPLOYED, GRAIN, LINES, SCALARS, SEARCH, Step, WHOLE};
 
 /// What lines of any lower slope need to know of a layer's live neurons.
 pub fn anchors(
@@ -200,9 +200,9 @@ pub fn forth(
 }
 
 /// One step of the lower slopes of rows, and their points through the lines.
-pub fn climb(
+pub fn ascend(
     p: &Step,
-    climb: &Climb,
+    ascend: &Ascend,
     places: &[[u32; 2]],
     live: &[u32],
     lines: &[f32],
@@ -231,8 +231,8 @@ pub fn climb(
                 let first = 0.9 * own[neurons + k] + 0.1 * gradient;
                 let second = 0.999 * own[2 * neurons + k] + 0.001 * gradient * gradient;
                 (own[neurons + k], own[2 * neurons + k]) = (first, second);
-                let way = first / climb.first / ((second / climb.second).sqrt() + 1e-8);
-                let moved = before + climb.rate * (1.0 - least) * way;
+                let way = first / ascend.first / ((second / ascend.second).sqrt() + 1e-8);
+                let moved = before + ascend.rate * (1.0 - least) * way;
                 own[k] = slope_within(if moved.is_finite() { moved } else { before }, least);
             }
             *point = slope * off + gain;

@@ -12,7 +12,7 @@ use certus_engine::model::{Activation, Model};
 use certus_engine::region::{Norm, Region};
 use certus_engine::relax::{LowerSlope, relax};
 use certus_engine::spec::Spec;
-use certus_shaders::kernel::{CLIMB, Kernel};
+use certus_shaders::kernel::{ASCEND, Kernel};
 use certus_shaders::layout::Step;
 use certus_tests::ask::{engine_region, storable};
 use certus_tests::generate::{Case, Kind, breakers, case};
@@ -260,9 +260,9 @@ fn a_search_that_goes_the_wrong_way_proves_nothing_wrong() {
     let (mut better, mut slow) = ([0; 3], false);
     for (way, better) in better.iter_mut().enumerate() {
         let Some(device) = device(test) else { return };
-        let flipped = ["before + climb.rate", "before - climb.rate", "1e30 * before - climb.rate"];
-        let source = CLIMB.source.replace(flipped[0], flipped[way]);
-        let wrong = Kernel { source: source.into(), ..CLIMB };
+        let flipped = ["before + ascend.rate", "before - ascend.rate", "1e30 * before - ascend.rate"];
+        let source = ASCEND.source.replace(flipped[0], flipped[way]);
+        let wrong = Kernel { source: source.into(), ..ASCEND };
         plant(&device, &wrong);
         slow = is_slow(&device);
         let nets = if slow { NETS / 4 } else { NETS };

@@ -1,4 +1,4 @@
-//! The gradient that `climb` takes a step by, against differences of bounds: both by the twins, one after
+//! The gradient that `ascend` takes a step by, against differences of bounds: both by the twins, one after
 //! the other as the device runs the kernels.
 
 use certus::blob::{WeightKind, pack};
@@ -7,7 +7,7 @@ use certus::network::{Affine, Network};
 use certus_engine::bounds::{Method, Options};
 use certus_engine::model::{Activation, Model};
 use certus_engine::num::gamma;
-use certus_shaders::layout::{ANCHORS, Climb, LINES, SCALARS, SEARCH, Step, WHOLE};
+use certus_shaders::layout::{ANCHORS, Ascend, LINES, SCALARS, SEARCH, Step, WHOLE};
 use certus_shaders::tile::NARROW;
 use certus_shaders::twin;
 use fastrand::Rng;
@@ -167,9 +167,9 @@ impl Chain {
             let forth = Step { flags, ..p };
             twin::forth(&forth, groups, &[[0, 0]], &table, live, w, &points, &mut next);
             // Nothing moves; the first moments are a tenth of the gradient.
-            let climb = Climb { rate: 0.0, first: 1.0, second: 1.0, none: 0.0 };
+            let ascend = Ascend { rate: 0.0, first: 1.0, second: 1.0, none: 0.0 };
             let (lines, anchors) = (&self.lines, &self.anchors);
-            twin::climb(&p, &climb, &places, live, lines, anchors, search, &mut next);
+            twin::ascend(&p, &ascend, &places, live, lines, anchors, search, &mut next);
             points = next;
         }
     }

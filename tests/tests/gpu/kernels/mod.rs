@@ -6,7 +6,7 @@
 //! `gamma` of a device's and of the twin's roundings times the sum of magnitudes. Each comparison says
 //! what it counts. Beside that, what a kernel claims is held against exact rationals, twin or no twin.
 
-mod climb;
+mod ascend;
 mod gradient;
 mod interval;
 mod join;

@@ -2,7 +2,7 @@
 // rows are least at carried on through the lines that they took; a workgroup a row. A row's bound changes
 // with a slope by the coefficient on it times the pre-activation at its point. No bound rests on it.
 
-struct Climb {
+struct Ascend {
     rate: f32,
     first: f32,
     second: f32,
@@ -10,7 +10,7 @@ struct Climb {
 }
 
 // The share of its range that a slope may move, and what the moments are divided by.
-@group(0) @binding(1) var<uniform> climb: Climb;
+@group(0) @binding(1) var<uniform> ascend: Ascend;
 // Sample, and where the row's slopes lie.
 @group(0) @binding(2) var<storage, read> places: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> live: array<u32>;
@@ -51,8 +51,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let second = 0.999 * search[own + 2u * p.neurons + k] + 0.001 * gradient * gradient;
             search[own + p.neurons + k] = first;
             search[own + 2u * p.neurons + k] = second;
-            let way = first / climb.first / (sqrt(second / climb.second) + 1e-8);
-            let moved = before + climb.rate * (1.0 - least) * way;
+            let way = first / ascend.first / (sqrt(second / ascend.second) + 1e-8);
+            let moved = before + ascend.rate * (1.0 - least) * way;
             search[own + k] = slope_within(select(before, moved, is_finite(moved)), least);
         }
         points[slot * 4u * p.stride + k] = slope * off + gain;

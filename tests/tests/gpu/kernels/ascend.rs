@@ -1,11 +1,11 @@
-//! `least`, `forth` and `climb`: the points that rows are least at, through the layers, and steps of
+//! `least`, `forth` and `ascend`: the points that rows are least at, through the layers, and steps of
 //! slopes. No bound rests on them: they are compared with their twins alone, and the gradient with
 //! differences of bounds.
 
 use certus::gpu::Device;
 use certus_engine::num::NEGLIGIBLE;
-use certus_shaders::kernel::{CLIMB, FORTH, Kernel, LEAST};
-use certus_shaders::layout::{Climb, FORTH_TILE, LINES, SEARCH, Step, WHOLE};
+use certus_shaders::kernel::{ASCEND, FORTH, Kernel, LEAST};
+use certus_shaders::layout::{Ascend, FORTH_TILE, LINES, SEARCH, Step, WHOLE};
 use certus_shaders::{ETA, U, layout, twin};
 use fastrand::Rng;
 
@@ -133,7 +133,7 @@ fn points_go_through_weights_as_their_twins_do() {
 }
 
 /// A step of slopes, from moments that are there or from none.
-pub(super) fn climb(
+pub(super) fn ascend(
     device: &Device,
     kernel: &Kernel,
     rng: &mut Rng,
@@ -166,13 +166,13 @@ pub(super) fn climb(
         })
         .collect();
     let points = Draw::Even.many(rng, places.len() * 4 * p.stride as usize);
-    let step = Climb { rate: 0.5, first: 0.19, second: 0.002, none: 0.0 };
+    let step = Ascend { rate: 0.5, first: 0.19, second: 0.002, none: 0.0 };
     let read = [bytes(std::slice::from_ref(&step)), bytes(&places), bytes(&live.words)];
     let (uniform, read) = (read[0], [read[1], read[2], bytes(&lines), bytes(&anchors)]);
     let found =
         stepped(device, kernel, &p, uniform, &read, [bytes(&search), bytes(&points)], places.len());
     let (mut slopes, mut through) = (search.clone(), points.clone());
-    twin::climb(&p, &step, &places, &live.words, &lines, &anchors, &mut slopes, &mut through);
+    twin::ascend(&p, &step, &places, &live.words, &lines, &anchors, &mut slopes, &mut through);
     let (mut searched, mut carried) = (vec![0.0; words], vec![0.0; points.len()]);
     for (slot, [sample, place]) in places.iter().enumerate() {
         let (sample, place) = (*sample as usize, *place as usize);
@@ -212,12 +212,12 @@ fn stepped(
     device: &Device,
     kernel: &Kernel,
     p: &Step,
-    climb: &[u8],
+    ascend: &[u8],
     read: &[&[u8]],
     written: [&[u8]; 2],
     slots: usize,
 ) -> [Vec<f32>; 2] {
-    let uniforms = [device.uniform(bytes(std::slice::from_ref(p))), device.uniform(climb)];
+    let uniforms = [device.uniform(bytes(std::slice::from_ref(p))), device.uniform(ascend)];
     let read = read.iter().map(|bytes| device.upload(bytes));
     let back = written.map(|bytes| device.upload(bytes));
     let all: Vec<_> = uniforms.into_iter().chain(read).chain(back.clone()).collect();
@@ -236,7 +236,7 @@ fn slopes_move_as_their_twins_do() {
     let mut rng = Rng::with_seed(47);
     for shape in [[1, 1, 1], [3, 5, 3], [4, 9, 31], [3, 3, 33], [2, 4, 1000], [1, 3, 1025]] {
         for moments in [false, true] {
-            climb(&device, &CLIMB, &mut rng, shape, moments)
+            ascend(&device, &ASCEND, &mut rng, shape, moments)
                 .unwrap_or_else(|why| panic!("{shape:?} {moments}: {why}"));
         }
     }
@@ -247,13 +247,13 @@ fn mistakes_in_steps_are_found() {
     let Some(device) = crate::device("mistakes_in_steps_are_found") else { return };
     let mut rng = Rng::with_seed(48);
     for (name, from, to) in [
-        ("climb_down", "before + climb.rate", "before - climb.rate"),
-        ("climb_other", "let lower = x > 0.0", "let lower = x < 0.0"),
-        ("climb_after", "slope = before;", "slope = 0.5 * before;"),
-        ("climb_same", "0.1 * gradient", "gradient"),
+        ("ascend_down", "before + ascend.rate", "before - ascend.rate"),
+        ("ascend_other", "let lower = x > 0.0", "let lower = x < 0.0"),
+        ("ascend_after", "slope = before;", "slope = 0.5 * before;"),
+        ("ascend_same", "0.1 * gradient", "gradient"),
     ] {
-        let wrong = super::planted(&CLIMB, name, from, to);
-        let found = climb(&device, &wrong, &mut rng, [3, 5, 65], true);
+        let wrong = super::planted(&ASCEND, name, from, to);
+        let found = ascend(&device, &wrong, &mut rng, [3, 5, 65], true);
         assert!(found.is_err(), "{name}");
     }
     for (name, from, to) in [
