@@ -74,6 +74,19 @@ pub const CHARGE: Kernel = kernel!("charge", 64, "round", "step");
 /// Lengths of rows over the inputs; a row a workgroup.
 pub const LENGTH: Kernel = kernel!("length", 64, "round", "step");
 
+/// What lines of any lower slope need; a sample a workgroup.
+pub const ANCHORS: Kernel = kernel!("anchors", 64, "round", "step", "moved");
+/// Slopes that a search begins with; a row a workgroup, as the next ones.
+pub const SLOPES: Kernel = kernel!("slopes", 64, "round", "step", "moved");
+/// Lines of each row's own lower slopes in place of activations.
+pub const RELAX_OWN: Kernel = kernel!("relax_own", 64, "round", "step", "settle", "leaky", "moved");
+/// Where rows are least over the region.
+pub const LEAST: Kernel = kernel!("least", 64, "round", "step");
+/// Steps of slopes.
+pub const ASCEND: Kernel = kernel!("ascend", 64, "round", "step", "moved");
+/// Points through a layer's weights; 16 rows of a sample and 64 neurons a workgroup.
+pub const FORTH: Kernel = kernel!("forth", 64, "round", "step");
+
 /// All of them.
 pub fn all() -> Vec<Kernel> {
     let mut all = vec![
@@ -99,6 +112,12 @@ pub fn all() -> Vec<Kernel> {
         CHAIN,
         CHARGE,
         LENGTH,
+        ANCHORS,
+        SLOPES,
+        RELAX_OWN,
+        LEAST,
+        ASCEND,
+        FORTH,
     ];
     all.extend(crate::tile::ALL.map(|tile| tile.kernel()));
     all

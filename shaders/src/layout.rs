@@ -122,6 +122,20 @@ pub struct Climb {
     pub none: u32,
 }
 
+/// A step of `ascend`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct Ascend {
+    /// Share of its range that a slope may move.
+    pub rate: f32,
+    /// What the first moments of gradients are divided by.
+    pub first: f32,
+    /// The same of the second ones.
+    pub second: f32,
+    /// 0.
+    pub none: f32,
+}
+
 /// Flag of a [`Step`]: deployed semantics.
 pub const DEPLOYED: u32 = 1;
 /// All columns count, not only those of live neurons.
@@ -144,5 +158,11 @@ pub const LINES: usize = 6;
 /// Words of a sample before the lists of lines that the host has chosen: how many neurons are live, and how
 /// many of them are shared.
 pub const GIVEN: usize = 2;
+/// Arrays of what lines of any lower slope need.
+pub const ANCHORS: usize = 4;
+/// Arrays of a row whose slopes are searched for.
+pub const SEARCH: usize = 4;
+/// Rows, and neurons, of a workgroup of `forth`.
+pub const FORTH_TILE: [u32; 2] = [16, 64];
 /// Workgroups in a row of the grid of kernels that take a row each.
 pub const ROW_GRID: u32 = 32768;

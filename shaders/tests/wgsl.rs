@@ -2,8 +2,8 @@
 
 use std::mem::{offset_of, size_of};
 
-use certus_shaders::kernel::{PROBE_SUMS, all};
-use certus_shaders::layout::{Climb, Step, Sums};
+use certus_shaders::kernel::{ASCEND, PROBE_SUMS, all};
+use certus_shaders::layout::{Ascend, Climb, Step, Sums};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
@@ -71,6 +71,8 @@ macro_rules! offsets {
 fn parameters_lie_where_the_host_puts_them() {
     let sums = offsets!(Sums: rows, n, block, none);
     assert_eq!(structure(&parse(PROBE_SUMS.name, &PROBE_SUMS.source), "Sums"), sums);
+    let ascend = offsets!(Ascend: rate, first, second, none);
+    assert_eq!(structure(&parse(ASCEND.name, &ASCEND.source), "Ascend"), ascend);
     let step = offsets!(Step: samples, neurons, layers, width, layer, first, below, rows, cols, stride,
         tile, through, norm, slope, flags, outputs, leak, gamma, factor, under, share, weight_error,
         bias_error, relative, absolute, none, spare, free, bends);

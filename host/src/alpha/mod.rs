@@ -6,6 +6,8 @@
 //! through the engine once, and only its word counts: a search that went wrong loses tightness, never
 //! soundness.
 //!
+//! A GPU does the same for batches, from CROWN's intermediate bounds (`crate::gpu`).
+//!
 //! * [`improve`]: of a classifier's margins, for as long as one is open.
 //! * [`tighten`]: better bounds of rows over the pre-activations of a layer.
 //! * [`margins`]: of a classifier's margins; [`ends`]: of all pre-activations, layer by layer.

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use certus_engine::bounds::Options;
 use certus_engine::region::Norm;
 
 use super::message::say;
+use super::options::OnDevice;
 use super::profile;
 use super::samples::RunArgs;
 use crate::attack::Attack;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::gpu::{About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal};
+use crate::gpu::{
+    About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal, Searched, Searching,
+};
 use crate::plan::SharedStage;
 use crate::radius::Search;
 
@@ -21,9 +23,9 @@ use crate::radius::Search;
 /// A method, or a norm with `--clip`, that no GPU knows; `--profile` without a GPU.
 pub fn check(
     args: &RunArgs,
-    method: Option<(&'static str, Options)>,
+    method: Option<OnDevice>,
     attack: bool,
-) -> crate::error::Result<Option<(&'static str, Options)>> {
+) -> crate::error::Result<Option<OnDevice>> {
     if !args.compute.is_gpu() {
         return args.without_profile().map(|()| None);
     }
@@ -31,11 +33,11 @@ pub fn check(
         let message = if attack {
             "--backend gpu: expected --method pgd, no GPU knows other attacks"
         } else {
-            "--backend gpu: expected --method auto, crown, crown-ibp, fast-lin, ibp or simplex, no GPU knows others"
+            "--backend gpu: expected --method auto, alpha-crown, crown, crown-ibp, fast-lin, ibp or simplex, no GPU knows others"
         };
         return Err(Error::Usage(message.to_owned()));
     };
-    if method.0 == "simplex" && args.clip.is_some() {
+    if method.method.0 == "simplex" && args.clip.is_some() {
         let message = "--backend gpu: expected --method simplex without --clip";
         return Err(Error::Usage(message.to_owned()));
     }
@@ -58,7 +60,7 @@ pub struct Run<'a> {
     /// The command line.
     pub args: &'a RunArgs,
     /// The method.
-    pub method: (&'static str, Options),
+    pub method: OnDevice,
     /// Attacks on what it leaves open.
     pub attacks: Vec<Attack>,
     /// The model's blob.
@@ -80,13 +82,26 @@ pub struct Run<'a> {
 /// A GPU at work.
 pub struct Started {
     ahead: Arc<Ahead>,
+    method: OnDevice,
     samples: usize,
 }
 
 impl Started {
-    /// The stage that asks it.
-    pub fn stage(&self) -> SharedStage {
-        Arc::clone(&self.ahead) as SharedStage
+    /// The stages of a plan, with those that ask it; of an attack alone, which has none, the only one.
+    /// Where it searches for slopes, the cores go on from what it leaves open.
+    pub fn stages(&self, plan: &[SharedStage]) -> Vec<SharedStage> {
+        let first: SharedStage = Arc::clone(&self.ahead) as _;
+        let OnDevice { slopes, apart, .. } = self.method;
+        let mut stages = plan.to_vec();
+        match stages.first_mut() {
+            Some(stage) if slopes.is_none() || apart => *stage = first,
+            _ => stages.insert(0, first),
+        }
+        if slopes.is_some() && apart {
+            let last = stages.len() - 1;
+            stages.insert(last, Arc::new(Searched(Arc::clone(&self.ahead))));
+        }
+        stages
     }
 
     /// Ends it, and prints what it did if that is asked for.
@@ -109,20 +124,23 @@ pub fn begin(run: Run<'_>) -> Option<Started> {
     let (adapters, cache) = (Adapters::find(), Cache::of_user());
     let qualify = |about: &About, device: &_| cache.qualify(about, device);
     let device = first(adapters.about(), |i| adapters.open(i), qualify, say)?;
-    let ahead = Arc::new(Ahead::begin(Job {
+    let job = Job {
         device,
         words: Arc::clone(run.words),
         set: Arc::clone(run.set),
         todo: run.todo.to_vec(),
-        method: run.method,
+        method: run.method.method,
         norm: run.args.norm,
         clip: run.clip,
         asked,
         attacks: run.attacks,
         profiled: run.args.profile,
         notice: Box::new(|what| say(what)),
-    }));
-    Some(Started { ahead, samples: run.todo.len() })
+    };
+    let OnDevice { slopes, apart, .. } = run.method;
+    let searching = slopes.map(|settings| Searching { settings, apart });
+    let ahead = Arc::new(Ahead::search(job, searching));
+    Some(Started { ahead, method: run.method, samples: run.todo.len() })
 }
 
 /// The first of the adapters that opens and qualifies; `say` is told why others do not, and of none.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use certus_engine::bounds::Options;
 
+use super::options::OnDevice;
 use super::samples::RunArgs;
 use crate::attack::Attack;
 use crate::dataset::Dataset;
@@ -17,9 +17,9 @@ use crate::radius::Search;
 /// Where a GPU is asked for.
 pub fn check(
     args: &RunArgs,
-    _: Option<(&'static str, Options)>,
+    _: Option<OnDevice>,
     _: bool,
-) -> Result<Option<(&'static str, Options)>> {
+) -> Result<Option<OnDevice>> {
     if args.compute.is_gpu() {
         let message = "--backend gpu: this certus is built without its feature gpu";
         return Err(Error::Usage(message.to_owned()));
@@ -31,7 +31,7 @@ pub fn check(
 #[allow(dead_code, reason = "the other module of this name reads it")]
 pub struct Run<'a> {
     pub args: &'a RunArgs,
-    pub method: (&'static str, Options),
+    pub method: OnDevice,
     pub attacks: Vec<Attack>,
     pub words: &'a Arc<Vec<u32>>,
     pub set: &'a Arc<Dataset>,
@@ -46,7 +46,7 @@ pub struct Run<'a> {
 pub enum Started {}
 
 impl Started {
-    pub fn stage(&self) -> SharedStage {
+    pub fn stages(&self, _: &[SharedStage]) -> Vec<SharedStage> {
         match *self {}
     }
 

@@ -217,14 +217,22 @@ impl MethodArgs {
         }
     }
 
-    /// What a GPU can take over of the first stage.
-    fn on_device(&self) -> Option<(&'static str, Options)> {
-        let method = |name, method| Some((name, self.options(method)));
+    /// What a GPU can take over.
+    fn on_device(&self, ask: Ask) -> Option<OnDevice> {
+        let only = |name, options| Some(OnDevice::only((name, options)));
+        let method = |name, method| only(name, self.options(method));
+        let search = |name, options, apart| {
+            // As `plan::auto`, where that is one stage of several.
+            let slopes = Some(Settings { give_up: apart, ..Settings::default() });
+            Some(OnDevice { method: (name, options), slopes, apart })
+        };
+        let crown = self.options(Method::Crown);
+        // As the cores do it where they take over.
+        let early = Options { early: true, ..crown };
         match self.method {
-            // As the cores do it where they take over.
-            MethodArg::Auto => {
-                Some(("crown", Options { early: true, ..self.options(Method::Crown) }))
-            }
+            MethodArg::Auto if ask == Ask::Ball => search("crown", early, true),
+            MethodArg::Auto => only("crown", early),
+            MethodArg::AlphaCrown => search("alpha-crown", crown, false),
             MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
@@ -261,7 +269,7 @@ impl MethodArgs {
         Ok(Plan {
             method: name(self.method),
             stages: self.stages(ask),
-            on_device: self.on_device(),
+            on_device: self.on_device(ask),
             attacks: match self.method {
                 MethodArg::Auto if ask == Ask::Ball => vec![Sieve::default().attack],
                 _ => Vec::new(),
@@ -284,6 +292,25 @@ pub enum Ask {
     Device,
 }
 
+/// What a GPU can take over of a plan: its first stage, or that and more.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "what asks a GPU reads it"))]
+pub struct OnDevice {
+    /// The first stage's name, and how it propagates.
+    pub method: (&'static str, Options),
+    /// How slopes are searched for where that leaves a sample open.
+    pub slopes: Option<Settings>,
+    /// Whether that is a stage of its own, the last but one.
+    pub apart: bool,
+}
+
+impl OnDevice {
+    /// The first stage alone.
+    pub const fn only(method: (&'static str, Options)) -> Self {
+        Self { method, slopes: None, apart: false }
+    }
+}
+
 /// How a run over samples answers.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -291,8 +318,8 @@ pub struct Plan {
     pub method: String,
     /// The methods that prove, in order.
     pub stages: Vec<SharedStage>,
-    /// What a GPU can take over of the first of them.
-    pub on_device: Option<(&'static str, Options)>,
+    /// What a GPU can take over of them.
+    pub on_device: Option<OnDevice>,
     /// Attacks on what that leaves open, which a GPU can take over too.
     pub attacks: Vec<Attack>,
     /// Whether the decision-boundary certificate is one of them.

@@ -192,7 +192,6 @@ impl<'a> Setup<'a> {
         };
         let stream = Mutex::new(stream);
         let work = Mutex::new(Work::default());
-        let tallies = Mutex::new(vec![Tally::default(); self.question.stages.len()]);
         let refused = Mutex::new(BTreeMap::new());
         let stop = AtomicBool::new(false);
         let pool = args.compute.pool()?;
@@ -202,13 +201,10 @@ impl<'a> Setup<'a> {
         // A device has no norms from before.
         let on_device = self.on_device(&todo, epsilon, search)?;
         let stages = match &on_device {
-            // Of an attack alone it is the only one.
-            Some(first) => {
-                let rest = self.question.stages.get(1..).unwrap_or(&[]);
-                [&[first.stage()], rest].concat()
-            }
+            Some(device) => device.stages(&self.question.stages),
             None => self.question.stages.clone(),
         };
+        let tallies = Mutex::new(vec![Tally::default(); stages.len()]);
         let norms = simplex && !args.compute.is_portable() && !todo.is_empty();
         let question = Question {
             norms: norms.then(|| pool.install(|| Norms::new(&model, self.question.norm))),
@@ -266,7 +262,8 @@ impl<'a> Setup<'a> {
         let seconds = begun.elapsed().as_secs_f64();
         let heading = self.heading(what, epsilon);
         done?;
-        let lines = self.lines(&tallies.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let tallies = tallies.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let lines = lines(&question.stages, &tallies);
         let write = |records: &[Record], out: &mut dyn std::io::Write| {
             write(format, records, &heading.clone().on(records), out)?;
             // Of the samples that this run answered: what --resume took over has no stages.
@@ -327,18 +324,6 @@ impl Setup<'_> {
         let run =
             gpu::Run { args, method, attacks, words, set, todo, clip, epsilon, search, attack };
         Ok(if todo.is_empty() { None } else { gpu::begin(run) })
-    }
-
-    /// What each stage did in this run.
-    fn lines(&self, tallies: &[Tally]) -> Vec<stages::Line> {
-        let line = |(stage, tally): (&SharedStage, &Tally)| stages::Line {
-            name: stage.name().to_owned(),
-            asked: tally.tried,
-            certified: tally.certified,
-            falsified: tally.falsified,
-            seconds: tally.seconds,
-        };
-        self.question.stages.iter().zip(tallies).map(line).collect()
     }
 
     /// The shape of a sample.
@@ -411,4 +396,21 @@ pub fn outcome(records: &[Record]) -> Outcome {
     } else {
         Outcome::Proved
     }
+}
+
+/// What each stage did in a run.
+fn lines(stages: &[SharedStage], tallies: &[Tally]) -> Vec<stages::Line> {
+    let later = |k: usize, name: &str| stages[k + 1..].iter().any(|stage| stage.name() == name);
+    let line = |(k, (stage, tally)): (usize, (&SharedStage, &Tally))| {
+        let name = stage.name();
+        stages::Line {
+            // What comes twice is a GPU's first, then the cores'.
+            name: if later(k, name) { format!("{name} (gpu)") } else { name.to_owned() },
+            asked: tally.tried,
+            certified: tally.certified,
+            falsified: tally.falsified,
+            seconds: tally.seconds,
+        }
+    };
+    stages.iter().zip(tallies).enumerate().map(line).collect()
 }

@@ -14,11 +14,13 @@ use certus_engine::model::Model;
 use certus_engine::region::{Norm, Region};
 
 use super::climb::Peak;
-use super::crown::{Crown, Margins, Sample};
+use super::crown::{Crown, Sample};
 use super::device::{Device, Fault, Profile};
 use super::faces::{Clear, Faces};
 use super::memory::Capacity;
 use super::net::Unfit;
+use super::slopes::Bounds;
+use crate::alpha::Settings;
 use crate::attack::{Attack, Worker};
 use crate::dataset::Dataset;
 use crate::plan::{Ball, Candidate, Done, Known, Predicted, SharedStage, Simplex, Stage, propagation};
@@ -80,6 +82,16 @@ pub struct Job {
     pub notice: Box<dyn Fn(&str) + Send + Sync>,
 }
 
+/// Slopes that a device searches for where CROWN and attacks leave a sample open.
+#[derive(Clone, Copy, Debug)]
+pub struct Searching {
+    /// How.
+    pub settings: Settings,
+    /// Whether a stage of its own, [`Searched`](super::Searched), answers with what they prove; that of
+    /// the device answers with CROWN's bounds then.
+    pub apart: bool,
+}
+
 /// What a device did.
 #[derive(Clone, Debug, Default)]
 pub struct Profiled {
@@ -102,6 +114,7 @@ pub struct Profiled {
 pub struct Ahead {
     shared: Arc<Shared>,
     asked: Asked,
+    searching: Option<Searching>,
     cpu: SharedStage,
     backend: String,
     thread: Option<JoinHandle<()>>,
@@ -135,13 +148,15 @@ struct Answered {
     found: Option<Bound>,
     /// The best points that attacks came to.
     peaks: Vec<(Attack, Peak)>,
-    /// Its share of the time that its chunk took.
+    /// Its share of the time that its chunk took, less the searches where they answer apart.
     seconds: f64,
+    /// Its share of the searches then, if it was searched for.
+    searched: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
 enum Bound {
-    Margins(Vec<f32>),
+    Margins(Bounds),
     Radius(f64),
     /// The decision stands nearer than this.
     Clear(f32),
@@ -165,6 +180,11 @@ impl Shared {
 impl Ahead {
     /// Sets the device to work.
     pub fn begin(job: Job) -> Self {
+        Self::search(job, None)
+    }
+
+    /// The same, with slopes searched for.
+    pub fn search(job: Job, searching: Option<Searching>) -> Self {
         let (name, options) = job.method;
         let shared = Arc::new(Shared::default());
         let (asked, backend) = (job.asked, format!("{PREFIX}{}", job.device.about.name));
@@ -179,7 +199,7 @@ impl Ahead {
             if job.profiled {
                 job.device.begin_profile();
             }
-            let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mine)));
+            let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mine, searching)));
             if let Some(kernels) = job.device.end_profile() {
                 let kernels = job.device.has_clock().then_some(kernels);
                 mine.lock().profiled.get_or_insert_default().kernels = kernels;
@@ -190,7 +210,7 @@ impl Ahead {
                 (job.notice)(&format!("GPU: {why}; the CPU does the rest"));
             }
         });
-        Self { shared, asked, cpu, backend, thread: Some(thread) }
+        Self { shared, asked, searching, cpu, backend, thread: Some(thread) }
     }
 
     /// The device's name.
@@ -227,6 +247,26 @@ impl Ahead {
         answer.found.as_ref().map(|_| answer.seconds)
     }
 
+    /// The device's margins of a ball, CROWN's and those by slopes.
+    pub(super) fn bounds(&self, ball: &Ball<'_>) -> Option<Bounds> {
+        match self.answer(ball) {
+            Some(Bound::Margins(bounds)) if self.is_about(ball) => Some(bounds),
+            _ => None,
+        }
+    }
+
+    /// Whether a ball has the radius that was asked about.
+    fn is_about(&self, ball: &Ball<'_>) -> bool {
+        matches!(self.asked, Asked::Ball(epsilon) if epsilon == ball.epsilon)
+    }
+
+    /// The backend of the searches, and the seconds of that for a sample; none where there was none.
+    pub(super) fn searched(&self, index: usize) -> Option<(&str, f64)> {
+        let state = self.shared.lock();
+        let seconds = state.answers.get(&index)?.as_ref()?.searched?;
+        Some((&self.backend, seconds))
+    }
+
     /// Waits for the device's answer about a sample.
     fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
         let answer = self.wait(|state| state.answers.get(&ball.index).cloned())?;
@@ -259,11 +299,11 @@ impl Stage for Ahead {
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        if let Asked::Ball(epsilon) = self.asked
-            && epsilon == ball.epsilon
-        {
+        if self.is_about(ball) {
+            let apart = self.searching.is_some_and(|searching| searching.apart);
             match self.answer(ball) {
-                Some(Bound::Margins(margins)) => known.raise(&margins),
+                Some(Bound::Margins(bounds)) if apart => known.raise(&bounds.crown),
+                Some(Bound::Margins(bounds)) => known.raise(&bounds.best()),
                 Some(Bound::Clear(radius)) => known.clear = known.clear.max(f64::from(radius)),
                 _ => return self.cpu.settle(worker, ball, known),
             }
@@ -316,8 +356,8 @@ impl Stage for Ahead {
 }
 
 /// Whether there are margins that are proved.
-fn proves(margins: Option<Margins>) -> bool {
-    matches!(margins, Some(Ok(margins)) if verdict(&margins) == Verdict::Certified)
+fn proves(bounds: Option<Bounds>) -> bool {
+    bounds.is_some_and(|bounds| verdict(&bounds.best()) == Verdict::Certified)
 }
 
 /// Why the device stops.
@@ -337,13 +377,14 @@ struct Asking<'a> {
 }
 
 impl Job {
-    fn run(&self, shared: &Shared) -> Result<(), Stop> {
+    fn run(&self, shared: &Shared, searching: Option<Searching>) -> Result<(), Stop> {
         let Ok(model) = Model::from_words(&self.words) else {
             return Err(Stop("the model is no blob".to_owned()));
         };
         let software = self.device.about.kind == "software";
         let most = if software { SMALL_CHUNK } else { CHUNK };
-        let mut crown = Some(self.crown(&model, self.todo.len().min(most))?);
+        let settings = searching.map(|searching| searching.settings);
+        let mut crown = Some(self.crown(&model, self.todo.len().min(most), settings)?);
         for chunk in self.todo.chunks(most) {
             if shared.lock().stopped {
                 return Ok(());
@@ -356,13 +397,30 @@ impl Job {
             let peaks = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
                 self.peaks(crown, &asked, &answers, shared)
             })?;
-            let seconds = begun.elapsed().as_secs_f64() / asked.len().max(1) as f64;
+            let before = begun.elapsed().as_secs_f64();
+            let open = self.open(&asked, &answers, &peaks);
+            let slopes = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
+                self.slopes(crown, &asked, &open, shared)
+            })?;
+            let spent = begun.elapsed().as_secs_f64() - before;
+            let apart = searching.is_some_and(|searching| searching.apart);
+            let (mut seconds, of) = (before, slopes.len().max(1) as f64);
+            seconds += if apart { 0.0 } else { spent };
+            let seconds = seconds / asked.len().max(1) as f64;
+            let mut answers = answers;
+            let mut searched = vec![None; asked.len()];
+            for (i, found) in slopes {
+                if let Some(Bound::Margins(bounds)) = &mut answers[i] {
+                    bounds.slopes = Some(found);
+                    searched[i] = apart.then_some(spent / of);
+                }
+            }
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
-            let all = asked.iter().zip(answers.into_iter().zip(peaks));
-            state.answers.extend(all.map(|(asking, (found, peaks))| {
+            let all = asked.iter().zip(answers.into_iter().zip(peaks)).zip(searched);
+            state.answers.extend(all.map(|((asking, (found, peaks)), searched)| {
                 let (class, any) = (asking.class, found.is_some() || !peaks.is_empty());
-                (asking.index, any.then_some(Answered { class, found, peaks, seconds }))
+                (asking.index, any.then_some(Answered { class, found, peaks, seconds, searched }))
             }));
             shared.changed.notify_all();
         }
@@ -390,8 +448,9 @@ impl Job {
                 Err(fault) if samples > 1 && !self.device.is_lost() => {
                     let fewer = samples.div_ceil(8);
                     (self.notice)(&format!("GPU: {fault}; trying {fewer} samples at a time"));
+                    let settings = now.settings();
                     *crown = None;
-                    *crown = Some(self.crown(model, fewer)?);
+                    *crown = Some(self.crown(model, fewer, settings)?);
                 }
                 Err(fault) => return Err(Stop(fault.to_string())),
             }
@@ -409,7 +468,12 @@ impl Job {
         }
     }
 
-    fn crown<'d>(&'d self, model: &Model<'_>, samples: usize) -> Result<Crown<'d>, Unfit> {
+    fn crown<'d>(
+        &'d self,
+        model: &Model<'_>,
+        samples: usize,
+        settings: Option<Settings>,
+    ) -> Result<Crown<'d>, Unfit> {
         let about = &self.device.about;
         // Of other memory a driver does not tell how much there is.
         let total = match about.kind {
@@ -423,8 +487,9 @@ impl Job {
         let crown = Crown::new(&self.device, model, self.norm, self.method.1, |shape| {
             Capacity::new(shape, model.inputs(), about.binding, total, samples)
         })?;
-        match self.asked {
-            Asked::Attack(_) if crown.shape().has_curves() => Err(Unfit::Activation),
+        match (self.asked, settings) {
+            (Asked::Attack(_), _) if crown.shape().has_curves() => Err(Unfit::Activation),
+            (_, Some(settings)) => crown.searching(settings),
             _ => Ok(crown),
         }
     }
@@ -439,8 +504,9 @@ impl Job {
             _ if self.method.0 == SIMPLEX => self.clear(crown, asked, shared),
             Asked::Ball(epsilon) => {
                 let of: Vec<_> = asked.iter().map(|asking| (asking, epsilon)).collect();
-                let margins = self.margins(crown, &of)?;
-                Ok(margins.into_iter().map(|m| m.ok().map(Bound::Margins)).collect())
+                // Attacks come before a search.
+                let bounds = self.bounds(crown, &of, false)?;
+                Ok(bounds.into_iter().map(|bounds| bounds.map(Bound::Margins)).collect())
             }
             Asked::Radius(search) => self.radii(crown, asked, &search, shared),
             Asked::Attack(_) => Ok(asked.iter().map(|_| None).collect()),
@@ -498,10 +564,10 @@ impl Job {
                 return Ok(asked.iter().map(|_| None).collect());
             }
             let of: Vec<_> = trying.iter().map(|(i, epsilon)| (&asked[*i], *epsilon)).collect();
-            for ((i, _), margins) in trying.iter().zip(self.margins(crown, &of)?) {
-                match (margins, &mut searches[*i]) {
-                    (Ok(margins), Some(search)) => {
-                        search.answer(verdict(&margins) == Verdict::Certified);
+            for ((i, _), bounds) in trying.iter().zip(self.bounds(crown, &of, true)?) {
+                match (bounds, &mut searches[*i]) {
+                    (Some(bounds), Some(search)) => {
+                        search.answer(proves(Some(bounds)));
                     }
                     // Refused at a radius: the CPU may know what to do there.
                     (_, slot) => *slot = None,
@@ -515,10 +581,10 @@ impl Job {
         };
         let of: Vec<_> = asked.iter().zip(&found).filter_map(whole).collect();
         crown.charge(TIMES);
-        let margins = self.margins(crown, &of);
+        let margins = self.bounds(crown, &of, true);
         crown.charge(1);
         let mut margins = margins?.into_iter();
-        let mut bound = |radius: f64| match radius > 0.0 && proves(margins.next()) {
+        let mut bound = |radius: f64| match radius > 0.0 && proves(margins.next().flatten()) {
             true => Bound::Radius(radius),
             false => Bound::Coarse,
         };
@@ -538,12 +604,20 @@ impl Job {
         }
     }
 
-    fn margins(&self, crown: &Crown<'_>, of: &[(&Asking<'_>, f64)]) -> Result<Vec<Margins>, Fault> {
+    /// Bounds of the margins over balls, CROWN's or also those of a search; none where a ball is refused.
+    fn bounds(
+        &self,
+        crown: &Crown<'_>,
+        of: &[(&Asking<'_>, f64)],
+        search: bool,
+    ) -> Result<Vec<Option<Bounds>>, Fault> {
         let ends = self.clip.map(|(lo, hi)| {
             let n = of.first().map_or(0, |(asking, _)| asking.x.len());
             (vec![lo; n], vec![hi; n])
         });
-        crown.margins(&self.samples(of, &ends))
+        let samples = self.samples(of, &ends);
+        let bounds = if search { crown.bounds(&samples) } else { crown.plain(&samples) };
+        Ok(bounds?.into_iter().map(Result::ok).collect())
     }
 
     /// Balls around samples, in the box of these ends.

@@ -18,6 +18,7 @@ use super::device::{Buffer, Device, Fault, Tape};
 use super::memory::{Capacity, Memory};
 use super::net::{Net, Unfit};
 use super::shape::Shape;
+use super::slopes::{Bounds, Slopes};
 
 /// What is asked of one sample: lower bounds of the margins of `class` over a region.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +42,23 @@ pub struct Crown<'d> {
     /// `[samples][outputs]` middles of the outputs, then radii.
     pub(super) outputs: Buffer,
     pub(super) options: Options,
+    /// Where slopes are searched for.
+    pub(super) slopes: Option<Slopes>,
     pub(super) norm: Norm,
     pub(super) inputs: usize,
     kernels: Kernels,
     count: Mutex<Count>,
+}
+
+/// Lower slopes of the rows of margins.
+#[derive(Clone, Copy)]
+pub(super) enum Lower<'a> {
+    /// CROWN's.
+    Chosen,
+    /// Moved from there, where that leaves a sample open and there is room for it.
+    Moved,
+    /// Those of each sample, see [`Crown::margins_by`].
+    Given(&'a [&'a [f32]]),
 }
 
 /// Multiply-adds of products, counted while the device is profiled.
@@ -95,8 +109,8 @@ impl<'d> Crown<'d> {
             Method::FastLin => Options { lower: LowerSlope::SameAsUpper, ..options },
             _ => options,
         };
-        let (inputs, count) = (model.inputs(), Mutex::default());
-        Ok(Self { device, net, memory, outputs, options, norm, inputs, kernels, count })
+        let (inputs, count, slopes) = (model.inputs(), Mutex::default(), None);
+        Ok(Self { device, net, memory, outputs, options, slopes, norm, inputs, kernels, count })
     }
 
     /// The model's sizes.
@@ -140,14 +154,42 @@ impl<'d> Crown<'d> {
     /// # Errors
     /// [`Fault`], from the device; nothing is known of any of the samples then.
     pub fn margins(&self, samples: &[Sample<'_>]) -> Result<Vec<Margins>, Fault> {
+        let best = |bounds: Vec<Result<Bounds, Error>>| {
+            bounds.into_iter().map(|bounds| bounds.map(Bounds::best)).collect()
+        };
+        self.bounds(samples).map(best)
+    }
+
+    /// CROWN's alone, where slopes are searched for too.
+    ///
+    /// # Errors
+    /// As [`Crown::margins`].
+    pub fn plain(&self, samples: &[Sample<'_>]) -> Result<Vec<Result<Bounds, Error>>, Fault> {
         let mut all = Vec::with_capacity(samples.len());
         for batch in samples.chunks(self.memory.capacity.samples) {
-            self.batch(batch, &mut all)?;
+            self.batch(batch, Lower::Chosen, &mut all)?;
         }
         Ok(all)
     }
 
-    fn batch(&self, samples: &[Sample<'_>], all: &mut Vec<Margins>) -> Result<(), Fault> {
+    /// CROWN's, and those by slopes that were searched for.
+    ///
+    /// # Errors
+    /// As [`Crown::margins`].
+    pub fn bounds(&self, samples: &[Sample<'_>]) -> Result<Vec<Result<Bounds, Error>>, Fault> {
+        let mut all = Vec::with_capacity(samples.len());
+        for batch in samples.chunks(self.memory.capacity.samples) {
+            self.batch(batch, Lower::Moved, &mut all)?;
+        }
+        Ok(all)
+    }
+
+    pub(super) fn batch(
+        &self,
+        samples: &[Sample<'_>],
+        lower: Lower<'_>,
+        all: &mut Vec<Result<Bounds, Error>>,
+    ) -> Result<(), Fault> {
         let count = samples.len();
         let fits = self.upload(samples);
         let mut tape = self.device.tape();
@@ -163,6 +205,9 @@ impl<'d> Crown<'d> {
             } else {
                 self.lines(&mut tape, count, k, |step| step)?;
             }
+            if !matches!(lower, Lower::Chosen) {
+                self.anchors(&mut tape, count, k)?;
+            }
         }
         self.specify(&mut tape, samples)?;
         let outputs = shape.layers[shape.last()].rows;
@@ -170,7 +215,7 @@ impl<'d> Crown<'d> {
         tape.read(&self.memory.scalars, count * (SCALARS + shape.layers.len()));
         tape.read(&self.memory.live, 2 * count * shape.layers.len());
         let [found, scalars, live] = self.submit(tape)?;
-        self.add_up(&live);
+        let first = all.len();
         let (found, scalars) = (&found, &scalars);
         let found: &[f32] = bytemuck::cast_slice(found);
         let scalars: &[f32] = bytemuck::cast_slice(scalars);
@@ -181,10 +226,19 @@ impl<'d> Crown<'d> {
             all.push(match fits {
                 Err(error) => Err(error),
                 Ok(()) if refused => Err(Error::Magnitude { layer: shape.last() }),
-                Ok(()) => Ok(self.capped(found)),
+                Ok(()) => Ok(Bounds { crown: self.capped(found), slopes: None }),
             });
         }
+        self.go_on(samples, lower, found.to_vec(), &live, &mut all[first..])?;
+        self.add_up(&live);
         Ok(())
+    }
+
+    /// The samples' classes; of those that have none such, any.
+    pub(super) fn classes_of(&self, samples: &[Sample<'_>]) -> Vec<u32> {
+        let outputs = self.net.shape.layers[self.net.shape.last()].rows;
+        let class = |s: &Sample<'_>| if s.class < outputs { s.class as u32 } else { 0 };
+        samples.iter().map(class).collect()
     }
 
     /// Runs a tape and gives what it read last.
@@ -223,7 +277,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The margins, which the class's own output caps before a last ReLU.
-    fn capped(&self, found: &[f32]) -> Vec<f32> {
+    pub(super) fn capped(&self, found: &[f32]) -> Vec<f32> {
         let Some((own, margins)) = found.split_last() else { return Vec::new() };
         // NaN and infinity bound nothing.
         let known = |x: f32| if x.is_finite() { x } else { f32::NEG_INFINITY };

@@ -9,10 +9,12 @@
 //! * [`mod@qualify`]: whether a device's arithmetic may be believed, by the [`probes`];
 //!   [`cache`] keeps what they found.
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]);
-//!   [`curved`]: the lines that the host chooses; `forward`: the classes.
+//!   [`curved`]: the lines that the host chooses; `forward`: the classes;
+//!   `slopes` goes on to alpha-CROWN.
 //! * [`climb`]: gradient steps of a search from the points of a batch.
 //! * [`faces`]: the simplex certificate for a batch, in the same memory.
-//! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan.
+//! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan; what its search
+//!   for slopes proves is another ([`Searched`]).
 //! * [`trouble`]: faults that tests plant in a device.
 
 pub mod adapter;
@@ -30,11 +32,13 @@ pub mod memory;
 pub mod net;
 pub mod probes;
 pub mod qualify;
+mod searched;
 pub mod shape;
+mod slopes;
 pub mod trouble;
 
 pub use adapter::{About, Adapters};
-pub use ahead::{Ahead, Asked, Job, Profiled};
+pub use ahead::{Ahead, Asked, Job, Profiled, Searching};
 pub use cache::Cache;
 pub use climb::{Goal, Peak};
 pub use crown::{Crown, Margins, Sample};
@@ -43,4 +47,6 @@ pub use faces::{Clear, Faces};
 pub use memory::Capacity;
 pub use net::Unfit;
 pub use qualify::{Measured, Refusal, qualify};
+pub use searched::Searched;
+pub use slopes::Bounds;
 pub use trouble::Troubles;

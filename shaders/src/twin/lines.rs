@@ -168,7 +168,7 @@ fn middle(leak: f32, lo: f32, hi: f32) -> (f32, f32) {
 }
 
 /// `slope*z + icpt - mid` rounded up.
-fn gain_up(slope: f32, icpt: f32, z: f32, mid: f32) -> f32 {
+pub(super) fn gain_up(slope: f32, icpt: f32, z: f32, mid: f32) -> f32 {
     let gain = if slope == 0.0 && icpt == 0.0 {
         -mid
     } else if slope != 1.0 || icpt != 0.0 {

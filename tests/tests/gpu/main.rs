@@ -7,6 +7,8 @@ mod forward;
 mod kernels;
 mod oracle;
 mod simplex;
+mod slopes;
+mod stages;
 
 use certus::gpu::{Adapters, Device, qualify};
 use certus_tests::outside;

@@ -39,7 +39,7 @@ fn settings() -> Vec<Options> {
 }
 
 /// The norm by which a device measures the region's ball; of a box, any.
-fn norm(region: &Region, turn: usize) -> engine::Norm {
+pub(super) fn norm(region: &Region, turn: usize) -> engine::Norm {
     match region.as_ball() {
         Some((.., Norm::L1)) => engine::Norm::L1,
         Some((.., Norm::L2)) => engine::Norm::L2,
@@ -65,7 +65,7 @@ fn ask(
 }
 
 /// Whether a device may refuse: it sums nothing that could come near what f32 holds.
-fn large(net: &Network, region: &Region) -> bool {
+pub(super) fn large(net: &Network, region: &Region) -> bool {
     let most = magnitudes(net, region).into_iter().flatten().fold(0.0, f64::max);
     let sums = net.layers.iter().map(|layer| {
         let row = |row: &[f32]| row.iter().map(|w| f64::from(w.abs())).sum::<f64>();
@@ -76,7 +76,7 @@ fn large(net: &Network, region: &Region) -> bool {
 }
 
 /// A second output, always 0, makes the only one a margin.
-fn two_outputs(net: &mut Network) {
+pub(super) fn two_outputs(net: &mut Network) {
     let last = net.layers.last_mut().expect("a layer");
     if last.rows == 1 {
         last.rows = 2;

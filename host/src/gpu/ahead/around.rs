@@ -86,7 +86,7 @@ impl Job {
             return Ok(all);
         }
         let proved = |answer: &Option<Bound>| match answer {
-            Some(Bound::Margins(margins)) => verdict(margins) == Verdict::Certified,
+            Some(Bound::Margins(bounds)) => verdict(&bounds.crown) == Verdict::Certified,
             _ => false,
         };
         let mut open: Vec<usize> = (0..asked.len()).filter(|i| !proved(&answers[*i])).collect();
@@ -111,5 +111,37 @@ impl Job {
             open.retain(|i| all[*i].iter().all(|(_, peak)| peak.lead < 0.0));
         }
         Ok(all)
+    }
+
+    /// Those that neither their bounds nor an attack settle.
+    pub(super) fn open(
+        &self,
+        asked: &[Asking<'_>],
+        answers: &[Option<Bound>],
+        peaks: &[Vec<(Attack, Peak)>],
+    ) -> Vec<usize> {
+        let bounded = |i: &usize| match &answers[*i] {
+            Some(Bound::Margins(bounds)) => verdict(&bounds.crown) != Verdict::Certified,
+            _ => false,
+        };
+        let crossed = |i: &usize| peaks[*i].iter().any(|(_, peak)| peak.lead >= 0.0);
+        (0..asked.len()).filter(|i| bounded(i) && !crossed(i)).collect()
+    }
+
+    /// Bounds of the margins of those that are `open`, by slopes that are searched for.
+    pub(super) fn slopes(
+        &self,
+        crown: &Crown<'_>,
+        asked: &[Asking<'_>],
+        open: &[usize],
+        shared: &Shared,
+    ) -> Result<Vec<(usize, Vec<f32>)>, Fault> {
+        let Asked::Ball(epsilon) = self.asked else { return Ok(Vec::new()) };
+        if crown.settings().is_none() || open.is_empty() || shared.lock().stopped {
+            return Ok(Vec::new());
+        }
+        let of: Vec<_> = open.iter().map(|i| (&asked[*i], epsilon)).collect();
+        let found = open.iter().zip(self.bounds(crown, &of, true)?);
+        Ok(found.filter_map(|(i, bounds)| Some((*i, bounds?.slopes?))).collect())
     }
 }

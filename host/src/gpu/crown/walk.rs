@@ -102,9 +102,7 @@ impl<'d> Crown<'d> {
         let outputs = net.shape.layers[last].rows;
         let stop = if self.options.method == Method::Ibp { last } else { 0 };
         let widths: Vec<usize> = net.shape.layers.iter().map(|layer| listed(layer.rows)).collect();
-        let classes: Vec<u32> =
-            samples.iter().map(|s| if s.class < outputs { s.class as u32 } else { 0 }).collect();
-        let classes = self.device.upload(bytemuck::cast_slice(&classes));
+        let classes = self.device.upload(bytemuck::cast_slice(&self.classes_of(samples)));
         let most = (m.capacity.slots / outputs).max(1);
         let mut from = 0;
         while from < count {
@@ -180,10 +178,7 @@ impl<'d> Crown<'d> {
         let across = if whole == 0 { widths[j - 1] } else { net.shape.layers[j].cols };
         let every = if flags == PAIRED { 2 } else { 1 };
         let flags = step.flags | whole | flags;
-        if self.device.is_profiled() {
-            self.counting().layers.push((j, flags));
-            tape.read_from(&rows.rows, count, count);
-        }
+        self.counts(tape, j, flags, rows, count);
         let (tile, kernel) = self.tile(rows, across);
         let tiles: Vec<[u32; 2]> = (0..)
             .zip(&rows.of)
@@ -200,6 +195,21 @@ impl<'d> Crown<'d> {
             self.run(tape, kernel, &step, &of, groups)?;
         }
         Ok(())
+    }
+
+    /// Notes a product of these rows, where the device is profiled.
+    pub(in super::super) fn counts(
+        &self,
+        tape: &mut Tape<'_>,
+        j: usize,
+        flags: u32,
+        rows: &Rows,
+        count: usize,
+    ) {
+        if self.device.is_profiled() {
+            self.counting().layers.push((j, flags));
+            tape.read_from(&rows.rows, count, count);
+        }
     }
 
     /// The tile for these rows: wide ones where a sample has many rows and there is work for all of a
@@ -222,7 +232,7 @@ impl<'d> Crown<'d> {
 
     /// Bounds rows over what feeds layer `k`: the region, or the box of the layer below, which is then
     /// the last that was found.
-    fn reach(
+    pub(in super::super) fn reach(
         &self,
         tape: &mut Tape<'_>,
         count: usize,

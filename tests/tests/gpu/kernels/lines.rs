@@ -20,18 +20,18 @@ fn depth(rows: usize) -> u32 {
 
 /// What the kernel reads, and the scalars before it writes.
 pub(super) struct Case {
-    p: Step,
-    known: Vec<f32>,
-    ends: Vec<f32>,
+    pub p: Step,
+    pub known: Vec<f32>,
+    pub ends: Vec<f32>,
     scalars: Vec<f32>,
 }
 
 /// What it writes.
 pub(super) struct Found {
     scalars: Vec<f32>,
-    live: Vec<u32>,
-    lines: Vec<f32>,
-    feed: Vec<f32>,
+    pub live: Vec<u32>,
+    pub lines: Vec<f32>,
+    pub feed: Vec<f32>,
 }
 
 /// Settings of a layer: neurons that pass by, slope below 0, choice of lower slopes, flags.
@@ -129,7 +129,7 @@ impl Case {
         }
     }
 
-    fn twin(&self) -> Found {
+    pub(super) fn twin(&self) -> Found {
         let Found { mut scalars, mut live, mut lines, mut feed } = self.room();
         let Self { p, known, ends, .. } = self;
         twin::lines(p, known, ends, &mut scalars, &mut live, &mut lines, &mut feed);
@@ -137,7 +137,7 @@ impl Case {
     }
 
     /// Ends and the four that are known of a neuron.
-    fn of(&self, sample: usize, i: usize) -> ([f32; 2], [f32; 4]) {
+    pub(super) fn of(&self, sample: usize, i: usize) -> ([f32; 2], [f32; 4]) {
         let width = self.p.width as usize;
         let known = |k: usize| self.known[(4 * sample + k) * width + i];
         let ends = |k: usize| self.ends[(2 * sample + k) * width + i];

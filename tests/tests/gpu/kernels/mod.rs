@@ -9,11 +9,14 @@
 mod chain;
 mod charge;
 mod climb;
+mod ascend;
+mod gradient;
 mod interval;
 mod join;
 mod lines;
 mod lists;
 mod place;
+mod own;
 mod planted;
 mod product;
 mod reach;

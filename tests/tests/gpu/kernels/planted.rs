@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Whether a mistake is found in one of a few draws, and none without it.
-fn found(kernel: &Kernel, wrong: &Kernel, mut check: impl FnMut(&Kernel) -> Outcome) {
+pub(super) fn found(kernel: &Kernel, wrong: &Kernel, mut check: impl FnMut(&Kernel) -> Outcome) {
     for _ in 0..4 {
         check(kernel).unwrap_or_else(|why| panic!("{}: {why}", kernel.name));
     }
