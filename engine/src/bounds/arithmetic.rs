@@ -4,11 +4,12 @@
 //! backend must promise is only how often a term may be rounded; every rounding budget is derived
 //! from that (`soundness.md` 2, 3).
 
+use super::product;
 use crate::model::{Layer, Row, Weights};
 #[cfg(doc)]
 use crate::num::NEGLIGIBLE;
 use crate::num::Rounding;
-use crate::num::sums::{self, Element, FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways};
+use crate::num::sums::{self, FlatCut, Lines, Norms, RelaxSums, RoundCut, Ways};
 
 /// `out[r][c] (+)= sum_i a[r][i] * W[inner[i]][columns[c]]`.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,9 @@ pub trait Arithmetic: Sync {
     /// Most roundings of a term in the row sums below over `n` entries.
     fn row_depth(&self, n: usize) -> u32;
 
+    /// Most roundings of a term in the sums of [`Arithmetic::relax`] over `n` entries.
+    fn relax_depth(&self, n: usize) -> u32;
+
     /// Most roundings that a term of [`Arithmetic::product`] over `n` inner entries passes through,
     /// and at least as many as what `out` held before passes through.
     fn product_depth(&self, n: usize) -> u32;
@@ -89,7 +93,7 @@ pub trait Arithmetic: Sync {
     fn round_cut(&self, row: Row<'_>, ways: &Ways<'_>, t: f32) -> RoundCut;
 
     /// [`sums::relax`].
-    fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums;
+    fn relax(&self, row: &mut [f32], lines: &Lines<'_>) -> RelaxSums;
 
     /// Says that the live rows and columns of `layer` have changed: what was gathered is stale.
     fn forget(&mut self, layer: usize) {
@@ -125,9 +129,6 @@ pub struct Portable;
 
 /// Lanes of the portable row sums.
 const LANES: usize = 4;
-/// Rows of W that the portable product adds before it touches the result.
-const TILE: usize = 8;
-
 /// Calls `f`, never inlined: conversions from f16 take registers that f32 rows then need not save.
 #[inline(never)]
 fn apart<R>(f: impl FnOnce() -> R) -> R {
@@ -150,8 +151,7 @@ impl Arithmetic for Portable {
     }
 
     fn product_depth(&self, n: usize) -> u32 {
-        // The product, a tree of TILE, one addition a tile.
-        1 + TILE.trailing_zeros() + n.div_ceil(TILE) as u32
+        product::depth(n)
     }
 
     fn over_box(&self, row: Row<'_>, mid: &[f32], rad: &[f32], rounding: &Rounding) -> OverBox {
@@ -186,8 +186,12 @@ impl Arithmetic for Portable {
         by_element!(row, w => sums::round_cut::<LANES, _>(w, ways, t))
     }
 
-    fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
-        sums::relax::<LANES>(row, sign, lines)
+    fn relax_depth(&self, n: usize) -> u32 {
+        sums::depth(n, 1)
+    }
+
+    fn relax(&self, row: &mut [f32], lines: &Lines<'_>) -> RelaxSums {
+        sums::relax_each(row, lines)
     }
 
     fn product(&mut self, p: &Product<'_>, out: &mut [f32]) {
@@ -196,119 +200,8 @@ impl Arithmetic for Portable {
             out.iter_mut().take(p.rows * width).for_each(|x| *x = 0.0);
         }
         match p.weights.weights {
-            Weights::F32(w) => tiles(w, p, width, out),
-            Weights::F16(w) => apart(|| tiles(w, p, width, out)),
+            Weights::F32(w) => product::rows(w, p, width, out),
+            Weights::F16(w) => apart(|| product::rows(w, p, width, out)),
         }
-    }
-}
-
-/// The product's rows, [`TILE`] rows of W at a time.
-fn tiles<T: Element>(weights: &[T], p: &Product<'_>, width: usize, out: &mut [f32]) {
-    for r in 0..p.rows {
-        // By hand: `chunks` panics at 0.
-        let out = out.get_mut(r * width..).and_then(|rest| rest.get_mut(..width));
-        let (Some(out), Some(a)) = (out, p.a.get(r * p.stride..)) else { return };
-        for (live, a) in p.range().chunks(TILE).zip(a.chunks(TILE)) {
-            // A relaxed row is often 0 on many neurons.
-            if a.iter().zip(live).any(|(a, _)| *a != 0.0)
-                && tile(weights, p.weights.cols, live, a, p.columns, out).is_none()
-            {
-                // No such row or column: nothing is known, and nothing may be proved.
-                out.fill(f32::NAN);
-            }
-        }
-    }
-}
-
-/// Adds up to [`TILE`] weighted rows of W to `out`; `None` where W lacks a row or a column.
-///
-/// One loop for all eight: rows that are missing are the first once more, times 0. Of one length, so
-/// that a column is looked up once: on a Cortex-M4F 50 instructions for its eight products, 2.6 times
-/// fewer than with a look-up for each.
-fn tile<T: Element>(
-    weights: &[T],
-    cols: usize,
-    live: &[u32],
-    a: &[f32],
-    columns: Option<&[u32]>,
-    out: &mut [f32],
-) -> Option<()> {
-    let row = |i: u32| weights.get(i as usize * cols..)?.get(..cols);
-    let first = row(*live.first()?)?;
-    let (mut rows, mut factors) = ([first; TILE], [0.0f32; TILE]);
-    for ((slot, factor), (i, a)) in rows.iter_mut().zip(&mut factors).zip(live.iter().zip(a)) {
-        (*slot, *factor) = (row(*i)?, *a);
-    }
-    // A negative weight times 0 is -0; the sum of products that are missing is +0.
-    let none = if live.len() < TILE { 0.0 } else { -0.0 };
-    let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
-    let [f0, f1, f2, f3, f4, f5, f6, f7] = factors;
-    let sum = |w: [T; TILE]| {
-        let [w0, w1, w2, w3, w4, w5, w6, w7] = w.map(T::value);
-        let low = (f0 * w0 + f1 * w1) + (f2 * w2 + f3 * w3);
-        let high = (f4 * w4 + f5 * w5) + (f6 * w6 + f7 * w7);
-        low + high + none
-    };
-    let at = |j: usize| {
-        let w = |row: &[T]| row.get(j).copied();
-        Some(sum([w(r0)?, w(r1)?, w(r2)?, w(r3)?, w(r4)?, w(r5)?, w(r6)?, w(r7)?]))
-    };
-    match columns {
-        Some(columns) => {
-            for (out, j) in out.iter_mut().zip(columns) {
-                *out += at(*j as usize)?;
-            }
-        }
-        None => {
-            for (j, out) in out.iter_mut().enumerate() {
-                *out += at(j)?;
-            }
-        }
-    }
-    Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Activation;
-
-    /// `[1 1] W` for rows and columns of a 2 by 3 matrix.
-    fn product(live: &[u32], columns: &[u32]) -> [f32; 2] {
-        let weights = Layer {
-            rows: 2,
-            cols: 3,
-            activation: Activation::Identity,
-            through: 0,
-            weights: Weights::F32(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
-            bias: &[0.0; 2],
-            weight_error: 0.0,
-            bias_error: 0.0,
-        };
-        let columns = Some(columns);
-        let (a, inner) = (&[1.0, 1.0], 2);
-        let product = Product {
-            layer: 0,
-            weights,
-            live,
-            from: 0,
-            inner,
-            columns,
-            a,
-            stride: 2,
-            rows: 1,
-            accumulate: false,
-        };
-        let mut out = [9.0; 2];
-        Portable.product(&product, &mut out);
-        out
-    }
-
-    #[test]
-    fn a_row_or_a_column_that_is_missing_leaves_no_number() {
-        assert_eq!(product(&[0, 1], &[2, 0]), [9.0, 5.0]);
-        assert_eq!(product(&[1, 1], &[1, 1]), [10.0, 10.0]);
-        assert!(product(&[0, 2], &[2, 0]).iter().all(|x| x.is_nan()));
-        assert!(product(&[0, 1], &[0, 3]).iter().all(|x| x.is_nan()));
     }
 }

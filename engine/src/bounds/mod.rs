@@ -16,6 +16,7 @@ mod linear;
 mod most;
 mod neurons;
 mod own;
+mod product;
 mod propagate;
 mod rows;
 mod state;

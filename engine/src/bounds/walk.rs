@@ -230,10 +230,10 @@ impl<'w> Block<'w> {
     ) {
         let n = self.width;
         work.row_macs += 3 * n as u64;
-        let charge = Charge { rounding: Rounding::new(arith.row_depth(n), n), under };
+        let charge = Charge { rounding: Rounding::new(arith.relax_depth(n), n), under };
         let row = self.cur.get_mut(r * n..).and_then(|tail| tail.get_mut(..n)).unwrap_or(&mut []);
         if let Some(floor) = self.floor.get_mut(r) {
-            *floor = charge.settle(*floor, &arith.relax(row, 1.0, lines));
+            *floor = charge.settle(*floor, &arith.relax(row, lines));
         }
     }
 
@@ -242,7 +242,7 @@ impl<'w> Block<'w> {
         let lines = state.lines(j);
         let n = self.width;
         let (rows, sides) = (self.rows, self.sides);
-        let rounding = Rounding::new(arith.row_depth(n), n);
+        let rounding = Rounding::new(arith.relax_depth(n), n);
         let charge = Charge { rounding, under: state.under(j) };
         work.row_macs += 3 * n as u64 * (rows * if sides == Sides::Lower { 1 } else { 2 }) as u64;
         if n == 0 {
@@ -251,14 +251,14 @@ impl<'w> Block<'w> {
             }
             return;
         }
-        // The upper rows of a joined block go behind the lower ones; those of `Same` are only
-        // needed for their sums.
+        // The upper rows, the negatives, of a joined block go behind the lower ones; those of `Same`
+        // are only needed for their sums.
         if matches!(sides, Sides::Joined | Sides::Same) {
             let Self { cur, next, .. } = self;
             let upper = cur.split_at_mut_checked(rows * n).and_then(|(cur, behind)| {
                 let target = if sides == Sides::Joined { behind } else { &mut **next };
                 let upper = target.get_mut(..rows * n)?;
-                upper.iter_mut().zip(cur).for_each(|(to, from)| *to = *from);
+                upper.iter_mut().zip(cur).for_each(|(to, from)| *to = -*from);
                 Some(upper)
             });
             let Some(upper) = upper else {
@@ -268,13 +268,13 @@ impl<'w> Block<'w> {
             };
             let floor = self.floor.get_mut(rows..).unwrap_or(&mut []);
             arith.each_row(n, upper, n, floor, |_, row, floor| {
-                *floor = charge.settle(*floor, &arith.relax(row, -1.0, &lines));
+                *floor = charge.settle(*floor, &arith.relax(row, &lines));
             });
         }
         let count = if sides == Sides::Split { 2 * rows } else { rows };
         let lower = self.cur.get_mut(..count * n).unwrap_or(&mut []);
         arith.each_row(n, lower, n, self.floor, |_, row, floor| {
-            *floor = charge.settle(*floor, &arith.relax(row, 1.0, &lines));
+            *floor = charge.settle(*floor, &arith.relax(row, &lines));
         });
     }
 }

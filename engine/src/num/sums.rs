@@ -344,34 +344,46 @@ pub struct RelaxSums {
 /// it a lower bound: `a*(sigma(z) - mid) >= a*slope*(z - zc) + a*gain` with the lower line where
 /// `a > 0`, else the upper.
 ///
-/// `sign` is 1, or -1 to relax the negated row (the upper bound's walk). Coefficients below
-/// [`NEGLIGIBLE`] are dropped, old and new ones.
+/// On a scalar processor: nothing of the line that is not taken. A term is added as often as there are
+/// terms after it, [`depth`] with one lane: more lanes are half as many instructions again. Nothing is
+/// dropped: small processors take no longer over subnormal numbers.
 #[inline(always)]
-pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
-    #[inline(always)]
-    fn step<const L: usize>(
-        sums: &mut [[f32; L]; 3],
-        a: &mut [f32; L],
-        sign: f32,
-        l: [&[f32; L]; 5],
-    ) {
-        for i in 0..L {
-            a[i] = lane(sums, i, sign * a[i], l.map(|line| line[i]));
-        }
+pub fn relax_each(row: &mut [f32], lines: &Lines<'_>) -> RelaxSums {
+    let mut sums = RelaxSums::default();
+    let slopes = lines.slope_lo.iter().zip(lines.slope_up);
+    let gains = lines.gain_lo.iter().zip(lines.gain_up);
+    let lines = slopes.zip(gains).zip(lines.budget);
+    for (a, ((slopes, gains), budget)) in row.iter_mut().zip(lines) {
+        let x = *a;
+        let (slope, gain) = if x > 0.0 { (*slopes.0, *gains.0) } else { (*slopes.1, *gains.1) };
+        let (new, gain) = (x * slope, x * gain);
+        sums.gain += gain;
+        sums.gain_size += gain.abs();
+        sums.budget += new.abs() * budget;
+        *a = new;
     }
+    sums
+}
+
+/// [`relax_each`] on vectors of lanes: both lines, one of them times 0. Coefficients below [`NEGLIGIBLE`]
+/// are dropped, old and new ones.
+#[inline(always)]
+pub fn relax<const L: usize>(row: &mut [f32], lines: &Lines<'_>) -> RelaxSums {
     #[inline(always)]
-    fn lane<const L: usize>(sums: &mut [[f32; L]; 3], i: usize, a: f32, l: [f32; 5]) -> f32 {
-        // One part is 0 and its products add nothing: exact, and free of the gathers that
-        // choosing between two slices compiles to. A NaN or an infinity makes `below` a NaN.
-        let x = drop_negligible(a);
-        let above = if x > 0.0 { x } else { 0.0 };
-        let below = x - above;
-        let new = drop_negligible(above * l[0] + below * l[1]);
-        let gain = above * l[2] + below * l[3];
-        sums[0][i] += gain;
-        sums[1][i] += gain.abs();
-        sums[2][i] += new.abs() * l[4];
-        new
+    fn step<const L: usize>(sums: &mut [[f32; L]; 3], a: &mut [f32; L], l: [&[f32; L]; 5]) {
+        for i in 0..L {
+            // One part is 0 and its products add nothing: exact, and free of the gathers that
+            // choosing between two slices compiles to. A NaN or an infinity makes `below` a NaN.
+            let x = drop_negligible(a[i]);
+            let above = if x > 0.0 { x } else { 0.0 };
+            let below = x - above;
+            let new = drop_negligible(above * l[0][i] + below * l[1][i]);
+            let gain = above * l[2][i] + below * l[3][i];
+            sums[0][i] += gain;
+            sums[1][i] += gain.abs();
+            sums[2][i] += new.abs() * l[4][i];
+            a[i] = new;
+        }
     }
     let mut sums = [[0.0f32; L]; 3];
     let (a, a_rest) = row.as_chunks_mut::<L>();
@@ -381,21 +393,12 @@ pub fn relax<const L: usize>(row: &mut [f32], sign: f32, lines: &Lines<'_>) -> R
     let (l3, r3) = lines.gain_up.as_chunks::<L>();
     let (l4, r4) = lines.budget.as_chunks::<L>();
     for (((((a, l0), l1), l2), l3), l4) in a.iter_mut().zip(l0).zip(l1).zip(l2).zip(l3).zip(l4) {
-        step(&mut sums, a, sign, [l0, l1, l2, l3, l4]);
+        step(&mut sums, a, [l0, l1, l2, l3, l4]);
     }
-    if L <= SCALAR {
-        for i in 0..L {
-            let lines = at!(i, r0, r1, r2, r3, r4);
-            if let (Some(l0), Some(l1), Some(l2), Some(l3), Some(l4)) = lines
-                && let Some(a) = a_rest.get_mut(i)
-            {
-                *a = lane(&mut sums, i, sign * *a, [l0, l1, l2, l3, l4]);
-            }
-        }
-    } else if !a_rest.is_empty() {
+    if !a_rest.is_empty() {
         let mut a = pad(a_rest);
         let rest = [&pad(r0), &pad(r1), &pad(r2), &pad(r3), &pad(r4)];
-        step(&mut sums, &mut a, sign, rest);
+        step(&mut sums, &mut a, rest);
         for (to, from) in a_rest.iter_mut().zip(a) {
             *to = from;
         }
@@ -449,14 +452,16 @@ mod tests {
             gain_up: &[0.0, 2.0, 1.0],
             budget: &[1.0, 10.0, 100.0],
         };
-        let mut row = [2.0, -4.0, 3.0];
-        let sums = relax::<2>(&mut row, 1.0, &lines);
-        assert_eq!(row, [2.0, -2.0, 0.0]);
-        assert_eq!(sums, RelaxSums { gain: -11.0, gain_size: 11.0, budget: 22.0 });
-        let mut row = [2.0, -4.0, 3.0];
-        let sums = relax::<2>(&mut row, -1.0, &lines);
-        assert_eq!(row, [-2.0, 0.0, -0.75]);
-        assert_eq!(sums, RelaxSums { gain: -3.0, gain_size: 3.0, budget: 77.0 });
+        for relax in [relax_each, relax::<2>, relax::<16>] {
+            let mut row = [2.0, -4.0, 3.0];
+            let sums = relax(&mut row, &lines);
+            assert_eq!(row, [2.0, -2.0, 0.0]);
+            assert_eq!(sums, RelaxSums { gain: -11.0, gain_size: 11.0, budget: 22.0 });
+            let mut row = [-2.0, 4.0, -3.0];
+            let sums = relax(&mut row, &lines);
+            assert_eq!(row, [-2.0, 0.0, -0.75]);
+            assert_eq!(sums, RelaxSums { gain: -3.0, gain_size: 3.0, budget: 77.0 });
+        }
     }
 
     #[test]

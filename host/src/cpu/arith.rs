@@ -31,6 +31,10 @@ impl Arithmetic for Arith {
         either!(self, arith => arith.row_depth(n))
     }
 
+    fn relax_depth(&self, n: usize) -> u32 {
+        either!(self, arith => arith.relax_depth(n))
+    }
+
     fn product_depth(&self, n: usize) -> u32 {
         either!(self, arith => arith.product_depth(n))
     }
@@ -59,8 +63,8 @@ impl Arithmetic for Arith {
         either!(self, arith => arith.round_cut(row, ways, t))
     }
 
-    fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
-        either!(self, arith => arith.relax(row, sign, lines))
+    fn relax(&self, row: &mut [f32], lines: &Lines<'_>) -> RelaxSums {
+        either!(self, arith => arith.relax(row, lines))
     }
 
     fn forget(&mut self, layer: usize) {

@@ -101,12 +101,16 @@ dispatch!(FlatCall<'a; T>(row: &'a [T], ways: &'a Ways<'a>, t: f32) -> FlatCut,
     sums::flat_cut::<LANES, T>(row, ways, t));
 dispatch!(RoundCall<'a; T>(row: &'a [T], ways: &'a Ways<'a>, t: f32) -> RoundCut,
     sums::round_cut::<LANES, T>(row, ways, t));
-dispatch!(RelaxCall<'a;>(row: &'a mut [f32], sign: f32, lines: &'a Lines<'a>) -> RelaxSums,
-    sums::relax::<LANES>(row, sign, lines));
+dispatch!(RelaxCall<'a;>(row: &'a mut [f32], lines: &'a Lines<'a>) -> RelaxSums,
+    sums::relax::<LANES>(row, lines));
 
 impl Arithmetic for Fast {
     fn row_depth(&self, n: usize) -> u32 {
         row_depth(n)
+    }
+
+    fn relax_depth(&self, n: usize) -> u32 {
+        self.row_depth(n)
     }
 
     fn product_depth(&self, n: usize) -> u32 {
@@ -171,8 +175,8 @@ impl Arithmetic for Fast {
         }
     }
 
-    fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
-        self.arch.dispatch(RelaxCall { row, sign, lines })
+    fn relax(&self, row: &mut [f32], lines: &Lines<'_>) -> RelaxSums {
+        self.arch.dispatch(RelaxCall { row, lines })
     }
 
     fn forget(&mut self, layer: usize) {

@@ -13,6 +13,10 @@ impl Arithmetic for Counted {
         Portable.row_depth(n)
     }
 
+    fn relax_depth(&self, n: usize) -> u32 {
+        Portable.relax_depth(n)
+    }
+
     fn product_depth(&self, n: usize) -> u32 {
         Portable.product_depth(n)
     }
@@ -43,8 +47,8 @@ impl Arithmetic for Counted {
         Portable.round_cut(row, ways, t)
     }
 
-    fn relax(&self, row: &mut [f32], sign: f32, lines: &Lines<'_>) -> RelaxSums {
-        Portable.relax(row, sign, lines)
+    fn relax(&self, row: &mut [f32], lines: &Lines<'_>) -> RelaxSums {
+        Portable.relax(row, lines)
     }
 
     fn product(&mut self, product: &Product<'_>, out: &mut [f32]) {
