@@ -6,7 +6,7 @@ use certus_engine::bounds::{self as engine, Options};
 use clap::ValueEnum;
 
 use super::Outcome;
-use super::options::{Plan, name, parse_epsilon, parse_step};
+use super::options::{OnDevice, Plan, name, parse_epsilon, parse_step};
 use super::samples::{RunArgs, Setup};
 use super::witness::Witnesses;
 use crate::attack::{Aim, Attack, DeepFool, Descent, Method};
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         method: name(args.method),
         stages: Vec::new(),
         on_device: (attack.method == Method::Pgd)
-            .then_some(("pgd", Options::new(engine::Method::Ibp))),
+            .then_some(OnDevice::only(("pgd", Options::new(engine::Method::Ibp)))),
         attacks: vec![attack],
         local_boundary: false,
         semantics: "real",
