@@ -201,8 +201,11 @@ impl Ahead {
 
     /// Waits for the device's answer about a sample.
     fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
-        let answer = self.wait(|state| state.answers.get(&ball.index).cloned())?;
-        answer.filter(|answer| answer.class == ball.class)?.found
+        self.wait(|state| {
+            let answer = state.answers.get(&ball.index)?.as_ref();
+            let same = answer.filter(|answer| answer.class == ball.class);
+            Some(same.and_then(|answer| answer.found.clone()))
+        })?
     }
 }
 
@@ -257,14 +260,17 @@ impl Stage for Ahead {
             Asked::Attack(radius) => (radius, true),
             Asked::Radius(_) => return None,
         };
-        let answer = self.wait(|state| state.answers.get(&index).cloned())??;
-        let same = radius == epsilon && answer.class == class;
-        let peak = answer.peaks.into_iter().find(|(of, _)| same && of == attack);
-        peak.map(|(_, Peak { point, lead })| {
-            // Beside bounds its time is counted with theirs.
-            let seconds = if alone { answer.seconds } else { 0.0 };
-            Candidate { point, lead, backend: self.backend.clone(), seconds }
-        })
+        self.wait(|state| {
+            let answer = state.answers.get(&index)?.as_ref();
+            let same = answer.filter(|answer| radius == epsilon && answer.class == class);
+            Some(same.and_then(|answer| {
+                let (_, peak) = answer.peaks.iter().find(|(of, _)| of == attack)?;
+                let Peak { point, lead } = peak.clone();
+                // Beside bounds its time is counted with theirs.
+                let seconds = if alone { answer.seconds } else { 0.0 };
+                Some(Candidate { point, lead, backend: self.backend.clone(), seconds })
+            }))
+        })?
     }
 
     fn backend(&self, index: usize) -> Option<&str> {
@@ -318,7 +324,12 @@ impl Job {
             })?;
             let peaks = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
                 self.peaks(crown, &asked, &answers, shared)
-            })?;
+            });
+            // Bounds that were found are kept where an attack fails.
+            let (peaks, stop) = match peaks {
+                Ok(peaks) => (peaks, None),
+                Err(stop) => (asked.iter().map(|_| Vec::new()).collect(), Some(stop)),
+            };
             let seconds = begun.elapsed().as_secs_f64() / asked.len().max(1) as f64;
             let mut state = shared.lock();
             state.answers.extend(chunk.iter().map(|index| (*index, None)));
@@ -328,6 +339,9 @@ impl Job {
                 (asking.index, any.then_some(Answered { class, found, peaks, seconds }))
             }));
             shared.changed.notify_all();
+            if let Some(stop) = stop {
+                return Err(stop);
+            }
         }
         Ok(())
     }

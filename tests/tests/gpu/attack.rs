@@ -168,8 +168,9 @@ fn attacks_on_a_gpu_falsify_by_replays() {
             let wrong = Verdict::Misclassified;
             assert_eq!(gpu.verdict == wrong, cpu.verdict == wrong, "{gpu:?}");
             assert_eq!(gpu.verdict == Verdict::Falsified, witness.is_some());
+            assert!(gpu.backend.starts_with("gpu") || gpu.verdict == wrong, "{gpu:?}");
             if let Some(witness) = witness {
-                assert!(witness.distance() <= epsilon && gpu.backend.starts_with("gpu"), "{gpu:?}");
+                assert!(witness.distance() <= epsilon, "{gpu:?}");
                 let inside = |x: &f32| clip.is_none_or(|(lo, hi)| lo <= *x && *x <= hi);
                 assert!(witness.point().iter().all(inside));
             }
