@@ -250,6 +250,8 @@ impl Attack {
         if let Some(witness) = &witness {
             answer.record.verdict = witness.verdict();
             answer.record.method = self.method.name().to_owned();
+        }
+        if answer.record.method == self.method.name() {
             answer.record.backend = by.unwrap_or_else(|| question.backend.to_owned());
         }
         let lead = witness.as_ref().map(Witness::lead).or(lead);

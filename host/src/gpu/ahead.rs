@@ -269,8 +269,11 @@ impl Ahead {
 
     /// Waits for the device's answer about a sample.
     fn answer(&self, ball: &Ball<'_>) -> Option<Bound> {
-        let answer = self.wait(|state| state.answers.get(&ball.index).cloned())?;
-        answer.filter(|answer| answer.class == ball.class)?.found
+        self.wait(|state| {
+            let answer = state.answers.get(&ball.index)?.as_ref();
+            let same = answer.filter(|answer| answer.class == ball.class);
+            Some(same.and_then(|answer| answer.found.clone()))
+        })?
     }
 }
 
@@ -328,14 +331,17 @@ impl Stage for Ahead {
             Asked::Attack(radius) => (radius, true),
             Asked::Radius(_) => return None,
         };
-        let answer = self.wait(|state| state.answers.get(&index).cloned())??;
-        let same = radius == epsilon && answer.class == class;
-        let peak = answer.peaks.into_iter().find(|(of, _)| same && of == attack);
-        peak.map(|(_, Peak { point, lead })| {
-            // Beside bounds its time is counted with theirs.
-            let seconds = if alone { answer.seconds } else { 0.0 };
-            Candidate { point, lead, backend: self.backend.clone(), seconds }
-        })
+        self.wait(|state| {
+            let answer = state.answers.get(&index)?.as_ref();
+            let same = answer.filter(|answer| radius == epsilon && answer.class == class);
+            Some(same.and_then(|answer| {
+                let (_, peak) = answer.peaks.iter().find(|(of, _)| of == attack)?;
+                let Peak { point, lead } = peak.clone();
+                // Beside bounds its time is counted with theirs.
+                let seconds = if alone { answer.seconds } else { 0.0 };
+                Some(Candidate { point, lead, backend: self.backend.clone(), seconds })
+            }))
+        })?
     }
 
     fn backend(&self, index: usize) -> Option<&str> {
@@ -396,16 +402,28 @@ impl Job {
             })?;
             let peaks = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
                 self.peaks(crown, &asked, &answers, shared)
-            })?;
+            });
+            // Bounds that were found are kept where an attack or a search fails.
+            let (peaks, mut stop) = match peaks {
+                Ok(peaks) => (peaks, None),
+                Err(stop) => (asked.iter().map(|_| Vec::new()).collect(), Some(stop)),
+            };
             let before = begun.elapsed().as_secs_f64();
             let open = self.open(&asked, &answers, &peaks);
-            let slopes = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
-                self.slopes(crown, &asked, &open, shared)
-            })?;
+            let mut slopes = Vec::new();
+            if stop.is_none() {
+                let found = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
+                    self.slopes(crown, &asked, &open, shared)
+                });
+                match found {
+                    Ok(found) => slopes = found,
+                    Err(why) => stop = Some(why),
+                }
+            }
             let spent = begun.elapsed().as_secs_f64() - before;
             let apart = searching.is_some_and(|searching| searching.apart);
-            let (mut seconds, of) = (before, slopes.len().max(1) as f64);
-            seconds += if apart { 0.0 } else { spent };
+            let of = slopes.len().max(1) as f64;
+            let seconds = before + if apart { 0.0 } else { spent };
             let seconds = seconds / asked.len().max(1) as f64;
             let mut answers = answers;
             let mut searched = vec![None; asked.len()];
@@ -423,6 +441,9 @@ impl Job {
                 (asking.index, any.then_some(Answered { class, found, peaks, seconds, searched }))
             }));
             shared.changed.notify_all();
+            if let Some(stop) = stop {
+                return Err(stop);
+            }
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl Crown<'_> {
     /// was a number, or where a goal's starts are too many.
     ///
     /// The same steps from the same starts as [`Descent::run`] in the device's arithmetic, but that none
-    /// ends early: of all points on the way the one with the largest lead.
+    /// ends early, and that a last ReLU is left out: of all points on the way the one with the largest lead.
     ///
     /// # Errors
     /// [`Fault`], from the device.
@@ -98,7 +98,7 @@ impl Crown<'_> {
         Ok(all)
     }
 
-    /// Points of a batch.
+    /// Most points of a batch.
     fn most_points(&self) -> usize {
         let shape = &self.net.shape;
         let wide = shape.width.max(self.inputs);
@@ -193,7 +193,8 @@ impl Crown<'_> {
         Ok(())
     }
 
-    /// Gradients by the inputs, in the second of the buffers, from those by the outputs in the first.
+    /// Gradients by the inputs, from those by the outputs in the first of two buffers; gives the one in which
+    /// they end.
     fn back<'b>(
         &self,
         tape: &mut Tape<'_>,

@@ -9,8 +9,9 @@ use super::device::Fault;
 use crate::cpu::row_depth;
 
 impl Crown<'_> {
-    /// The class of each point as [`Runner::predict`](crate::cpu::Runner::predict) gives it; none where
-    /// that is not sure, and none at all of a network with curved activations.
+    /// The class of each point as [`predict`](crate::cpu::Runner::predict) of a
+    /// [`Runner::new`](crate::cpu::Runner::new) gives it; none where that is not sure, and
+    /// none at all of a network with curved activations.
     ///
     /// `points`: the inputs of each. The cores' pass is in f32: `z = fl(fl(W_i x) + b_i)`, a term of the
     /// row sum rounded [`row_depth`] times at most, and then the activation, which is monotone. So where

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use certus::attack::{Aim, Attack, Cpu, Descent, Loss, Method, Threat, Worker, replay};
+use certus::attack::{Aim, Attack, Cpu, Descent, Loss, Method, Place, Threat, Worker, replay};
 use certus::cpu::Runner;
 use certus::dataset::Dataset;
 use certus::gpu::{Ahead, Asked, Capacity, Crown, Device, Goal, Job};
@@ -21,7 +21,7 @@ use super::{device, is_slow};
 /// At which about half of the digits have another answer near by, of the norms of their radii.
 const NEAR: [(Norm, f64); 2] = [(Norm::Linf, 0.12), (Norm::L2, 0.6)];
 
-/// The example's images, in the box of their values.
+/// The example, and some of its images.
 fn digits(test: &str, count: usize) -> Subject {
     agreement::subjects(test, count).swap_remove(0)
 }
@@ -44,13 +44,12 @@ fn starts_are_the_cores_and_what_is_found_is_about_as_good() {
     let crown = crown(&device, &model, 7);
     for (norm, epsilon) in NEAR {
         for (clip, aim) in [(None, Aim::Spread), (Some((0.0, 1.0)), Aim::Each), (None, Aim::Best)] {
-            let goal = |(index, (x, _)): (usize, &'_ (Vec<f32>, usize))| {
-                let center: &[f32] = Box::leak(x.clone().into_boxed_slice());
-                let threat = Threat { center, epsilon, norm, clip };
-                let class = Runner::new(model, false).predict(x).unwrap();
-                Goal { index, class, threat }
-            };
-            let goals: Vec<Goal<'_>> = subject.images.iter().enumerate().map(goal).collect();
+            let mut goals = Vec::new();
+            for (index, (x, _)) in subject.images.iter().enumerate() {
+                let threat = Threat { center: x, epsilon, norm, clip };
+                let class = runner.predict(x).unwrap();
+                goals.push(Goal { index, class, threat });
+            }
             let mut host = |descent: &Descent| {
                 let one = |goal: &Goal<'_>| {
                     let Goal { index, class, threat } = goal;
@@ -74,22 +73,19 @@ fn starts_are_the_cores_and_what_is_found_is_about_as_good() {
             }
             assert!(same + 2 >= goals.len(), "{same} of {}", goals.len());
             // With steps, about as many cross.
-            let descent = Attack::new(Method::Pgd).descent;
-            let step = Some(10.0 * epsilon / 20.0);
-            let descent = Descent { steps: 20, step, restarts: 3, aim, ..descent };
+            let descent = Descent { steps: 20, restarts: 3, aim, ..Descent::PGD };
             let theirs = host(&descent).iter().filter(|found| found.witness.is_some()).count();
             let peaks = crown.climb(&descent, &goals).unwrap();
             let mut ours = 0;
             for (peak, goal) in peaks.iter().zip(&goals) {
                 let peak = peak.as_ref().unwrap();
-                let attack = Attack { clip, ..Attack::new(Method::Pgd) };
-                let place = certus::attack::Place::new(&goal.threat);
+                let place = Place::new(&goal.threat);
                 let mut point = peak.point.clone();
                 place.put(&mut place.way(&peak.point), &mut point);
                 // Out of the threat by rounding at most.
                 let far = point.iter().zip(&peak.point).map(|(a, b)| (a - b).abs());
                 let far = far.fold(0.0f32, f32::max);
-                assert!(far < 1e-5, "{norm} {attack:?}: {far} out");
+                assert!(far < 1e-5, "{norm} {clip:?}: {far} out");
                 ours += usize::from(replay(&mut runner, &goal.threat, goal.class, &point).is_ok());
             }
             println!("{norm} {clip:?} {aim:?}: {ours} by the GPU, {theirs} by the cores");
@@ -168,8 +164,9 @@ fn attacks_on_a_gpu_falsify_by_replays() {
             let wrong = Verdict::Misclassified;
             assert_eq!(gpu.verdict == wrong, cpu.verdict == wrong, "{gpu:?}");
             assert_eq!(gpu.verdict == Verdict::Falsified, witness.is_some());
+            assert!(gpu.backend.starts_with("gpu") || gpu.verdict == wrong, "{gpu:?}");
             if let Some(witness) = witness {
-                assert!(witness.distance() <= epsilon && gpu.backend.starts_with("gpu"), "{gpu:?}");
+                assert!(witness.distance() <= epsilon, "{gpu:?}");
                 let inside = |x: &f32| clip.is_none_or(|(lo, hi)| lo <= *x && *x <= hi);
                 assert!(witness.point().iter().all(inside));
             }
