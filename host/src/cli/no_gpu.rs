@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use super::options::OnDevice;
 use super::samples::RunArgs;
 use crate::attack::Attack;
@@ -15,11 +14,7 @@ use crate::radius::Search;
 ///
 /// # Errors
 /// Where a GPU is asked for.
-pub fn check(
-    args: &RunArgs,
-    _: Option<OnDevice>,
-    _: bool,
-) -> Result<Option<OnDevice>> {
+pub fn check(args: &RunArgs, _: Option<OnDevice>, _: bool) -> Result<Option<OnDevice>> {
     if args.compute.is_gpu() {
         let message = "--backend gpu: this certus is built without its feature gpu";
         return Err(Error::Usage(message.to_owned()));

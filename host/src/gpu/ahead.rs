@@ -23,7 +23,9 @@ use super::slopes::Bounds;
 use crate::alpha::Settings;
 use crate::attack::{Attack, Worker};
 use crate::dataset::Dataset;
-use crate::plan::{Ball, Candidate, Done, Known, Predicted, SharedStage, Simplex, Stage, propagation};
+use crate::plan::{
+    Ball, Candidate, Done, Known, Predicted, SharedStage, Simplex, Stage, propagation,
+};
 use crate::question::{Answer, closed};
 use crate::radius::{Search, Steps};
 

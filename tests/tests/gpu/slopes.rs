@@ -260,7 +260,8 @@ fn a_search_that_goes_the_wrong_way_proves_nothing_wrong() {
     let (mut better, mut slow) = ([0; 3], false);
     for (way, better) in better.iter_mut().enumerate() {
         let Some(device) = device(test) else { return };
-        let flipped = ["before + ascend.rate", "before - ascend.rate", "1e30 * before - ascend.rate"];
+        let flipped =
+            ["before + ascend.rate", "before - ascend.rate", "1e30 * before - ascend.rate"];
         let source = ASCEND.source.replace(flipped[0], flipped[way]);
         let wrong = Kernel { source: source.into(), ..ASCEND };
         plant(&device, &wrong);

@@ -6,17 +6,17 @@
 //! `gamma` of a device's and of the twin's roundings times the sum of magnitudes. Each comparison says
 //! what it counts. Beside that, what a kernel claims is held against exact rationals, twin or no twin.
 
+mod ascend;
 mod chain;
 mod charge;
 mod climb;
-mod ascend;
 mod gradient;
 mod interval;
 mod join;
 mod lines;
 mod lists;
-mod place;
 mod own;
+mod place;
 mod planted;
 mod product;
 mod reach;

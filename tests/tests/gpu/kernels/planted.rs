@@ -1,16 +1,16 @@
 //! Kernels with a mistake planted: the comparisons find each of them.
 
 use certus_shaders::kernel::{
-    CHAIN, CHARGE, CLIMB_AIM, CLIMB_BACK, CLIMB_BEST, CLIMB_PASS, CLIMB_STEP, INTERVAL, JOIN, Kernel,
-    LENGTH, LINES, PLACE, REACH, RELAX, START,
+    CHAIN, CHARGE, CLIMB_AIM, CLIMB_BACK, CLIMB_BEST, CLIMB_PASS, CLIMB_STEP, INTERVAL, JOIN,
+    Kernel, LENGTH, LINES, PLACE, REACH, RELAX, START,
 };
 use certus_shaders::layout::{BOUNDED, DEPLOYED, NEURONS};
 use certus_shaders::tile::{MIDDLE, NARROW};
 use fastrand::Rng;
 
 use super::{
-    Draw, Outcome, chain, charge, climb, interval, join, lines, place, planted, product, reach, relax,
-    start, steps,
+    Draw, Outcome, chain, charge, climb, interval, join, lines, place, planted, product, reach,
+    relax, start, steps,
 };
 
 /// Whether a mistake is found in one of a few draws, and none without it.
