@@ -255,26 +255,33 @@ fn relaxed<const L: usize>(rng: &mut Rng, row: &[f32], kind: Pattern, share: &mu
         budget: &budget,
     };
     for sign in [1.0, -1.0] {
-        let mut new = row.to_vec();
-        let found = sums::relax::<L>(&mut new, sign, &lines);
-        // Negligible coefficients are dropped, before and after.
-        let signed: Vec<f32> = row.iter().map(|a| sums::drop_negligible(sign * a)).collect();
-        let pick = |i: usize, lower: &[f32], upper: &[f32]| {
-            if signed[i] > 0.0 { lower[i] } else { upper[i] }
-        };
-        let gain: Vec<f32> = (0..n).map(|i| pick(i, &gain_lo, &gain_up)).collect();
-        for (i, new) in new.iter().enumerate() {
-            let truth = exact(signed[i]) * exact(pick(i, &slope_lo, &slope_up));
-            let room = abs(&truth) * exact(U) + eta(1);
-            let dropped = *new == 0.0 && abs(&truth) <= exact(NEGLIGIBLE);
-            assert!(dropped || abs(&(exact(*new) - truth)) <= room, "{kind:?} {n} {i}");
+        let row: Vec<f32> = row.iter().map(|a| sign * a).collect();
+        // Where negligible coefficients are dropped, before and after, and where they are not.
+        for drops in [true, false] {
+            let mut new = row.clone();
+            let (found, depth, signed) = if drops {
+                let signed = row.iter().map(|a| sums::drop_negligible(*a)).collect();
+                (sums::relax::<L>(&mut new, &lines), sums::depth(n, L), signed)
+            } else {
+                (sums::relax_each(&mut new, &lines), Portable.relax_depth(n), row.clone())
+            };
+            let pick = |i: usize, lower: &[f32], upper: &[f32]| {
+                if signed[i] > 0.0 { lower[i] } else { upper[i] }
+            };
+            let gain: Vec<f32> = (0..n).map(|i| pick(i, &gain_lo, &gain_up)).collect();
+            for (i, new) in new.iter().enumerate() {
+                let truth = exact(signed[i]) * exact(pick(i, &slope_lo, &slope_up));
+                let room = abs(&truth) * exact(U) + eta(1);
+                let dropped = drops && *new == 0.0 && abs(&truth) <= exact(NEGLIGIBLE);
+                assert!(dropped || abs(&(exact(*new) - truth)) <= room, "{kind:?} {n} {i}");
+            }
+            let what = ("relax", kind, n, L, sign, drops);
+            let size = dot(&sizes_of(&signed), &sizes_of(&gain));
+            share.check(found.gain, &dot(&signed, &gain), &size, depth, n, &what);
+            share.check(found.gain_size, &size, &size, depth, n, &what);
+            let total = dot(&sizes_of(&new), &budget);
+            share.check(found.budget, &total, &total, depth, n, &what);
         }
-        let (depth, what) = (sums::depth(n, L), ("relax", kind, n, L, sign));
-        let size = dot(&sizes_of(&signed), &sizes_of(&gain));
-        share.check(found.gain, &dot(&signed, &gain), &size, depth, n, &what);
-        share.check(found.gain_size, &size, &size, depth, n, &what);
-        let total = dot(&sizes_of(&new), &budget);
-        share.check(found.budget, &total, &total, depth, n, &what);
     }
 }
 
