@@ -410,7 +410,7 @@ impl Crown<'_> {
         if across == 0 {
             return Ok(());
         }
-        self.counts(tape, j, 0, &table.rows, step.samples as usize);
+        self.counts(tape, j, whole, &table.rows, step.samples as usize);
         let [_, columns] = FORTH_TILE;
         for at in (0..table.down).step_by(65535) {
             let step = Step { flags: step.flags | whole, tile: at as u32, ..step };

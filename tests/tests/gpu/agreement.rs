@@ -291,8 +291,8 @@ fn radii_are_the_cpus_however_small() {
         let net = Net::new(&network, norm, &points);
         // So fine that its steps hide nothing.
         let search = Search { tolerance: start * 1e-8, budget: 60, start };
-        let gpu = net.question(net.gpu(device, Asked::Radius(search)));
-        let cpu = net.question(cpu());
+        let gpu = net.question(net.gpu(device, CROWN, Asked::Radius(search)));
+        let cpu = net.question(cpu(CROWN));
         let mut worker = net.worker();
         for (i, (x, label)) in points.iter().enumerate() {
             let (ours, found) = gpu.radius(&mut worker, i, x, Some(*label), &search);

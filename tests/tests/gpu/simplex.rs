@@ -185,6 +185,7 @@ fn radii_and_verdicts_are_the_cores() {
                 norm,
                 clip: None,
                 asked,
+                attacks: Vec::new(),
                 profiled: false,
                 notice: Box::new(|what| panic!("{what}")),
             };

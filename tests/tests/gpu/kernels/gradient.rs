@@ -59,7 +59,7 @@ impl Chain {
         let biases: Vec<Vec<f32>> = layers.iter().map(|layer| layer.bias.clone()).collect();
         let words = pack(&Network { inputs: n, layers }, WeightKind::F32).expect("packs");
         let model = Model::from_words(&words).expect("packed here");
-        let shape = Shape::new(&model).expect("known activations");
+        let shape = Shape::new(&model);
         let options = Options::new(Method::CrownIbp);
         let radius = 0.5f32;
         let inputs = [middles.clone(), vec![radius; n]].concat();
