@@ -29,6 +29,8 @@ fn without_a_gpu_the_cpu_does_it_all() {
         &[&["attack", "--seed", "3"][..], &near].concat(),
         &["radius"],
         &["radius", "--profile"],
+        &["radius", "--method", "simplex"],
+        &[&["certify", "--method", "alpha-crown"][..], &near].concat(),
     ] {
         let found = without_gpu(what);
         let told = String::from_utf8(found.stderr).unwrap();
@@ -59,10 +61,14 @@ fn what_no_gpu_knows_is_refused() {
     let (model, data) = (example("digits.onnx"), example("digits.npz"));
     for (what, told) in [
         (
-            &["certify", "--method", "simplex"][..],
-            "--method auto, crown, crown-ibp, fast-lin or ibp",
+            &["certify", "--method", "forward"][..],
+            "--method auto, alpha-crown, crown, crown-ibp, fast-lin, ibp or simplex",
         ),
-        (&["certify", "--method", "decision-boundary"], "--method auto, crown,"),
+        (&["certify", "--method", "decision-boundary"], "--method auto, alpha-crown,"),
+        (
+            &["certify", "--method", "simplex", "--clip", "0", "1"],
+            "--method simplex without --clip",
+        ),
         (&["certify", "--norm", "l3"], "--norm linf, or l1 or l2 without --clip"),
         (&["attack", "--method", "fgsm"], "--method pgd, no GPU knows other attacks"),
         (&["attack", "--norm", "l1"], "--norm linf or l2 of an attack"),
