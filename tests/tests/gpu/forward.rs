@@ -195,6 +195,11 @@ fn real_networks_have_the_cores_classes() {
         let points: Vec<_> = subject.images.into_iter().map(|(x, _)| x).collect();
         let found = check(&device, &subject.name, &words, &points, 40);
         println!("{}: {found} of {}", subject.name, points.len());
+        // Of curved activations the cores predict all.
+        if subject.network.layers.iter().any(|layer| layer.activation.leak().is_none()) {
+            assert_eq!(found, 0, "{}", subject.name);
+            continue;
+        }
         (sure, all) = (sure + found, all + points.len());
     }
     println!("{sure} of {all}");
