@@ -108,7 +108,8 @@ fn no_radius_is_beyond_a_face() {
         }
     }
     println!("{asked} asked, {positive} positive, at most {short:e} short");
-    assert!(asked > 20 && 2 * positive > asked && short < 1e-3);
+    let least = if is_slow(&device) { 5 } else { 20 };
+    assert!(asked > least && 2 * positive > asked && short < 1e-3);
 }
 
 #[test]
