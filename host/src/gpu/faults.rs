@@ -64,7 +64,7 @@ const PGD: Attack = Attack {
     clip: None,
 };
 
-/// A small random network, with lines that kernels and that the host chooses, and samples.
+/// A small random network, and samples.
 fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
     let mut rng = fastrand::Rng::with_seed(7);
     let mut draw = |n: usize| (0..n).map(|_| rng.f32() * 2.0 - 1.0).collect::<Vec<_>>();
@@ -74,7 +74,7 @@ fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
         cols: widths[0],
         weights: draw(widths[0] * widths[1]),
         bias: draw(widths[1]),
-        activation: [Activation::Relu, Activation::Tanh, Activation::Identity][k],
+        activation: [Activation::Relu, Activation::Relu, Activation::Identity][k],
         through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
