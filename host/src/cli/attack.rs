@@ -6,7 +6,8 @@ use certus_engine::bounds::{self as engine, Options};
 use clap::ValueEnum;
 
 use super::Outcome;
-use super::options::{OnDevice, Plan, name, parse_epsilon, parse_step};
+use super::on_device::OnDevice;
+use super::options::{Plan, name, parse_epsilon, parse_step};
 use super::samples::{RunArgs, Setup};
 use super::witness::Witnesses;
 use crate::attack::{Aim, Attack, DeepFool, Descent, Method};

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use certus_engine::region::Norm;
 
 use super::message::say;
-use super::options::OnDevice;
+use super::on_device::{OnDevice, Run};
 use super::profile;
 use super::samples::RunArgs;
-use crate::attack::Attack;
-use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::gpu::{
     About, Adapters, Ahead, Asked, Cache, Fault, Job, Measured, Refusal, Searched, Searching,
 };
 use crate::plan::SharedStage;
-use crate::radius::Search;
 
 /// The method that a GPU takes over, `attack` where it is one; none where no GPU is asked for.
 ///
@@ -53,30 +50,6 @@ pub fn check(
         return Err(Error::Usage(message.to_owned()));
     }
     Ok(Some(method))
-}
-
-/// What a run asks of a GPU.
-pub struct Run<'a> {
-    /// The command line.
-    pub args: &'a RunArgs,
-    /// The method.
-    pub method: OnDevice,
-    /// Attacks on what it leaves open.
-    pub attacks: Vec<Attack>,
-    /// The model's blob.
-    pub words: &'a Arc<Vec<u32>>,
-    /// The samples.
-    pub set: &'a Arc<Dataset>,
-    /// Which of them, in order.
-    pub todo: &'a [usize],
-    /// The box that cuts their balls.
-    pub clip: Option<(f32, f32)>,
-    /// The radius, if it is one.
-    pub epsilon: Option<f64>,
-    /// How the largest is looked for.
-    pub search: Option<&'a Search>,
-    /// Whether nothing is bounded, but only attacked.
-    pub attack: bool,
 }
 
 /// A GPU at work.

@@ -8,6 +8,7 @@ use certus_engine::region::Norm;
 use certus_engine::relax::LowerSlope;
 use clap::ValueEnum;
 
+use super::on_device::OnDevice;
 use crate::alpha::Settings;
 use crate::attack::Attack;
 use crate::error::{Error, Result};
@@ -290,25 +291,6 @@ pub enum Ask {
     Radius,
     /// Either, as on a device.
     Device,
-}
-
-/// What a GPU can take over of a plan: its first stage, or that and more.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "what asks a GPU reads it"))]
-pub struct OnDevice {
-    /// The first stage's name, and how it propagates.
-    pub method: (&'static str, Options),
-    /// How slopes are searched for where that leaves a sample open.
-    pub slopes: Option<Settings>,
-    /// Whether that is a stage of its own, the last but one.
-    pub apart: bool,
-}
-
-impl OnDevice {
-    /// The first stage alone.
-    pub const fn only(method: (&'static str, Options)) -> Self {
-        Self { method, slopes: None, apart: false }
-    }
 }
 
 /// How a run over samples answers.

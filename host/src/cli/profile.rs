@@ -27,10 +27,10 @@ fn lines(name: &str, done: &Profiled, samples: usize) -> Vec<String> {
     }
     let [found, all] = done.classes;
     lines.push(format!("        {found} of {all} classes predicted, the others by the CPU"));
-    let [radii, coarse] = done.radii;
-    if radii > 0 {
+    let [answers, coarse] = done.answers;
+    if answers > 0 {
         let what = "left to the cores, for what rounding may take of them";
-        lines.push(format!("        {coarse} of {radii} radii {what}"));
+        lines.push(format!("        {coarse} of {answers} answers {what}"));
     }
     let Some(kernels) = &done.kernels else {
         lines.push("        it has no clock: its kernels are not timed".to_owned());
@@ -85,7 +85,7 @@ mod tests {
             curves: 0.5,
             climbed: 2_000_000,
             classes: [99, 100],
-            radii: [90, 2],
+            answers: [90, 2],
             kernels,
         };
         let expected = "
@@ -94,7 +94,7 @@ gpu     some GPU
         500 ms on the cores, for lines of curved activations
         2.00 M multiply-adds in steps of attacks
         99 of 100 classes predicted, the others by the CPU
-        2 of 90 radii left to the cores, for what rounding may take of them
+        2 of 90 answers left to the cores, for what rounding may take of them
         2.00 s in kernels, 1.75 s of it in products: 2.00 M multiply-adds a second there
         product_wide        1.00 s  50.0 %       120 runs
         product_middle      500 ms  25.0 %         4 runs

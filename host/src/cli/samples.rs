@@ -12,6 +12,7 @@ use certus_engine::region::Norm;
 
 use super::inputs::{DataArgs, check_output, checked, read_blob};
 use super::message::say;
+use super::on_device::Run;
 use super::options::{
     Ask, ComputeArgs, FormatArg, LARGEST_END, OutArgs, Plan, down, parse_norm, up,
 };
@@ -321,8 +322,7 @@ impl Setup<'_> {
         let Some(method) = gpu::check(args, plan.on_device, attack)? else { return Ok(None) };
         let attacks = plan.attacks.iter();
         let attacks = attacks.map(|attack| Attack { clip: question.inner, ..*attack }).collect();
-        let run =
-            gpu::Run { args, method, attacks, words, set, todo, clip, epsilon, search, attack };
+        let run = Run { args, method, attacks, words, set, todo, clip, epsilon, search, attack };
         Ok(if todo.is_empty() { None } else { gpu::begin(run) })
     }
 

@@ -105,8 +105,9 @@ pub struct Profiled {
     pub classes: [usize; 2],
     /// Time of its kernels; none where it has no clock.
     pub kernels: Option<Profile>,
-    /// Radii that it found, and of them those that are too coarse: the cores find them.
-    pub radii: [u64; 2],
+    /// Radii, and answers of the simplex certificate, that it found, and of them those that are too coarse:
+    /// the cores find them.
+    pub answers: [u64; 2],
 }
 
 /// A device at work on chunks of samples, in a thread of its own.
@@ -162,6 +163,17 @@ enum Bound {
     Clear(f32),
     /// Rounding may have taken too much of the radius: the cores search as if nothing were known.
     Coarse,
+}
+
+impl Bound {
+    /// Whether it proves the ball of this radius without a search.
+    fn proves(&self, epsilon: f64) -> bool {
+        match self {
+            Bound::Margins(bounds) => verdict(&bounds.crown) == Verdict::Certified,
+            Bound::Clear(radius) => epsilon < f64::from(*radius),
+            Bound::Radius(_) | Bound::Coarse => false,
+        }
+    }
 }
 
 impl Answered {
@@ -284,7 +296,7 @@ impl Job {
             }
             let asked = self.classify(&mut crown, &model, chunk, shared)?;
             let begun = Instant::now();
-            let answers = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
+            let mut answers = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
                 self.answers(crown, &asked, shared)
             })?;
             let peaks = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
@@ -296,11 +308,10 @@ impl Job {
                 Err(stop) => (asked.iter().map(|_| Vec::new()).collect(), Some(stop)),
             };
             let before = begun.elapsed().as_secs_f64();
-            let open = self.open(&asked, &answers, &peaks);
             let mut slopes = Vec::new();
             if stop.is_none() {
                 let found = self.persist(&mut crown, &model, chunk.len(), shared, |crown| {
-                    self.slopes(crown, &asked, &open, shared)
+                    self.slopes(crown, &asked, &answers, &peaks, shared)
                 });
                 match found {
                     Ok(found) => slopes = found,
@@ -312,7 +323,6 @@ impl Job {
             let of = slopes.len().max(1) as f64;
             let seconds = before + if apart { 0.0 } else { spent };
             let seconds = seconds / asked.len().max(1) as f64;
-            let mut answers = answers;
             let mut searched = vec![None; asked.len()];
             for (i, found) in slopes {
                 if let Some(Bound::Margins(bounds)) = &mut answers[i] {
@@ -507,7 +517,7 @@ impl Job {
             let coarse = |found: &&Option<Bound>| matches!(found, Some(Bound::Coarse));
             let counts = [found.iter().flatten().count(), found.iter().filter(coarse).count()];
             let mut state = shared.lock();
-            let sums = &mut state.profiled.get_or_insert_default().radii;
+            let sums = &mut state.profiled.get_or_insert_default().answers;
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count as u64);
         }
     }

@@ -1,5 +1,5 @@
-//! Gradient steps of a search for other answers, for a batch of samples. Nothing here decides: what is found
-//! is a guess, which a replay on the cores proves or not.
+//! PGD for a batch of samples: gradient steps, from many starts, to other answers. Nothing here decides: what
+//! is found is a guess, which a replay on the cores proves or not.
 
 use certus_engine::region::Norm;
 use certus_shaders::kernel::{self, Kernel};

@@ -165,11 +165,7 @@ impl<'d> Crown<'d> {
     /// # Errors
     /// As [`Crown::margins`].
     pub fn plain(&self, samples: &[Sample<'_>]) -> Result<Vec<Result<Bounds, Error>>, Fault> {
-        let mut all = Vec::with_capacity(samples.len());
-        for batch in samples.chunks(self.memory.capacity.samples) {
-            self.batch(batch, Lower::Chosen, &mut all)?;
-        }
-        Ok(all)
+        self.batches(samples, Lower::Chosen)
     }
 
     /// CROWN's, and those by slopes that were searched for.
@@ -177,13 +173,23 @@ impl<'d> Crown<'d> {
     /// # Errors
     /// As [`Crown::margins`].
     pub fn bounds(&self, samples: &[Sample<'_>]) -> Result<Vec<Result<Bounds, Error>>, Fault> {
+        self.batches(samples, Lower::Moved)
+    }
+
+    fn batches(
+        &self,
+        samples: &[Sample<'_>],
+        lower: Lower<'_>,
+    ) -> Result<Vec<Result<Bounds, Error>>, Fault> {
         let mut all = Vec::with_capacity(samples.len());
         for batch in samples.chunks(self.memory.capacity.samples) {
-            self.batch(batch, Lower::Moved, &mut all)?;
+            self.batch(batch, lower, &mut all)?;
         }
         Ok(all)
     }
 
+    /// Adds to `all` the bounds of as many samples as there is room for; `lower` is given from the first of
+    /// them on.
     pub(super) fn batch(
         &self,
         samples: &[Sample<'_>],

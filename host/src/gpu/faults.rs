@@ -64,8 +64,21 @@ const PGD: Attack = Attack {
     clip: None,
 };
 
-/// A small random network, and samples.
-fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
+/// A network and samples.
+type Subject = (Arc<Vec<u32>>, Arc<Dataset>);
+
+/// A small random network, with lines that kernels and that the host chooses.
+fn mixed() -> Subject {
+    subject(Activation::Tanh)
+}
+
+/// One that a GPU attacks, too.
+fn plain() -> Subject {
+    subject(Activation::Relu)
+}
+
+/// With this activation of its second layer.
+fn subject(second: Activation) -> Subject {
     let mut rng = fastrand::Rng::with_seed(7);
     let mut draw = |n: usize| (0..n).map(|_| rng.f32() * 2.0 - 1.0).collect::<Vec<_>>();
     let widths = [INPUTS, 12, 10, 3];
@@ -74,7 +87,7 @@ fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
         cols: widths[0],
         weights: draw(widths[0] * widths[1]),
         bias: draw(widths[1]),
-        activation: [Activation::Relu, Activation::Relu, Activation::Identity][k],
+        activation: [Activation::Relu, second, Activation::Identity][k],
         through: 0,
         weight_error: 0.0,
         bias_error: 0.0,
@@ -89,8 +102,7 @@ fn question() -> (Arc<Vec<u32>>, Arc<Dataset>) {
 /// What a job said.
 type Notices = Arc<Mutex<Vec<String>>>;
 
-fn job(device: Device, asked: Asked) -> (Job, Notices) {
-    let (words, set) = question();
+fn job(device: Device, (words, set): Subject, asked: Asked) -> (Job, Notices) {
     let notices = Notices::default();
     let to = Arc::clone(&notices);
     let job = Job {
@@ -112,9 +124,8 @@ fn job(device: Device, asked: Asked) -> (Job, Notices) {
 const SEARCH: Search = Search { tolerance: 1e-3, budget: 60, start: 0.05 };
 
 /// Every sample's answer by a stage, asked by as many threads as there are.
-fn answers(stage: &SharedStage, asked: Asked) -> Vec<Answer> {
-    let (words, set) = question();
-    let model = Model::from_words(&words).unwrap();
+fn answers(stage: &SharedStage, (words, set): &Subject, asked: Asked) -> Vec<Answer> {
+    let model = Model::from_words(words).unwrap();
     let question = Question::new(Norm::Linf, [Arc::clone(stage)]);
     let one = |worker: &mut Worker<'_>, i: usize| match asked {
         Asked::Ball(epsilon) => question.certify(worker, i, set.row(i), None, epsilon),
@@ -127,8 +138,9 @@ fn answers(stage: &SharedStage, asked: Asked) -> Vec<Answer> {
 /// Checks the verdicts of a job's answers against the CPU's; gives for each whether a GPU found it.
 fn checked(job: Job, asked: Asked) -> Vec<bool> {
     let backend = format!("gpu {}", job.device.about.name);
-    let found = answers(&(Arc::new(Ahead::begin(job)) as SharedStage), asked);
-    let expected = answers(&propagation(METHOD.0, METHOD.1), asked);
+    let of = (Arc::clone(&job.words), Arc::clone(&job.set));
+    let found = answers(&(Arc::new(Ahead::begin(job)) as SharedStage), &of, asked);
+    let expected = answers(&propagation(METHOD.0, METHOD.1), &of, asked);
     let mut verdicts = [0; 2];
     for (found, expected) in found.iter().zip(&expected) {
         let (found, expected) = (&found.record, &expected.record);
@@ -149,9 +161,8 @@ fn checked(job: Job, asked: Asked) -> Vec<bool> {
 }
 
 /// Submissions that one chunk takes on this device.
-fn submissions(device: &Device, samples: usize) -> usize {
-    let (words, set) = question();
-    let model = Model::from_words(&words).unwrap();
+fn submissions(device: &Device, (words, set): &Subject, samples: usize) -> usize {
+    let model = Model::from_words(words).unwrap();
     let crown = Crown::new(device, &model, Norm::Linf, METHOD.1, |shape| {
         Capacity::new(shape, INPUTS, device.about.binding, 1 << 29, samples)
     });
@@ -168,7 +179,7 @@ fn submissions(device: &Device, samples: usize) -> usize {
 #[test]
 fn a_job_without_faults_is_the_gpus() {
     let Some(device) = device("a_job_without_faults_is_the_gpus") else { return };
-    let (job, notices) = job(device, Asked::Ball(EPSILON));
+    let (job, notices) = job(device, mixed(), Asked::Ball(EPSILON));
     assert_eq!(checked(job, Asked::Ball(EPSILON)), [true; SAMPLES]);
     assert!(notices.lock().unwrap().is_empty());
 }
@@ -176,7 +187,7 @@ fn a_job_without_faults_is_the_gpus() {
 #[test]
 fn a_device_that_is_lost_leaves_the_rest_to_the_cpu() {
     let Some(device) = device("a_device_that_is_lost_leaves_the_rest_to_the_cpu") else { return };
-    let each = submissions(&device, CHUNK);
+    let each = submissions(&device, &mixed(), CHUNK);
     assert!(each > 1);
     // At the first kernels of the second chunk, and at its last.
     let mut device = Some(device);
@@ -185,7 +196,7 @@ fn a_device_that_is_lost_leaves_the_rest_to_the_cpu() {
         let fresh = device.take().unwrap_or_else(|| Adapters::find().open(0).unwrap());
         let mut fresh = fresh.plant(troubles);
         fresh.about.kind = "software";
-        let (job, notices) = job(fresh, Asked::Ball(EPSILON));
+        let (job, notices) = job(fresh, mixed(), Asked::Ball(EPSILON));
         let by_gpu = checked(job, Asked::Ball(EPSILON));
         assert!(by_gpu[..CHUNK].iter().all(|gpu| *gpu), "{by_gpu:?}");
         assert!(by_gpu[CHUNK..].iter().all(|gpu| !gpu), "{by_gpu:?}");
@@ -201,7 +212,7 @@ fn searches_survive_a_lost_device() {
     let Some(device) = device("searches_survive_a_lost_device") else { return };
     let asked = Asked::Radius(SEARCH);
     let device = device.plant(Troubles { destroyed: Some(9), ..Troubles::default() });
-    let (job, notices) = job(device, asked);
+    let (job, notices) = job(device, mixed(), asked);
     assert_eq!(checked(job, asked), [false; SAMPLES]);
     assert_eq!(notices.lock().unwrap().len(), 1);
 }
@@ -210,7 +221,7 @@ fn searches_survive_a_lost_device() {
 fn attacks_survive_a_lost_device() {
     let Some(device) = device("attacks_survive_a_lost_device") else { return };
     let asked = Asked::Attack(EPSILON);
-    let expected = answers(&propagation(METHOD.0, METHOD.1), asked);
+    let expected = answers(&propagation(METHOD.0, METHOD.1), &plain(), asked);
     let mut device = Some(device);
     // Before the classes, within the first search, within the second chunk, and never.
     for destroyed in [Some(0), Some(3), Some(9), None] {
@@ -218,9 +229,9 @@ fn attacks_survive_a_lost_device() {
         let fresh = device.take().unwrap_or_else(|| Adapters::find().open(0).unwrap());
         let mut fresh = fresh.plant(troubles);
         fresh.about.kind = "software";
-        let (job, notices) = job(fresh, asked);
+        let (job, notices) = job(fresh, plain(), asked);
         let job = Job { attacks: vec![PGD], ..job };
-        let found = answers(&(Arc::new(Ahead::begin(job)) as SharedStage), asked);
+        let found = answers(&(Arc::new(Ahead::begin(job)) as SharedStage), &plain(), asked);
         let mut by_gpu = 0;
         for (found, expected) in found.iter().zip(&expected) {
             let (found, expected) = (&found.record, &expected.record);
@@ -241,9 +252,9 @@ fn attacks_survive_a_lost_device() {
 #[test]
 fn bounds_are_kept_where_an_attack_fails() {
     let Some(device) = device("bounds_are_kept_where_an_attack_fails") else { return };
-    let each = submissions(&device, CHUNK);
+    let each = submissions(&device, &plain(), CHUNK);
     let device = device.plant(Troubles { refused: each..usize::MAX, ..Troubles::default() });
-    let (job, notices) = job(device, Asked::Ball(EPSILON));
+    let (job, notices) = job(device, plain(), Asked::Ball(EPSILON));
     let by_gpu = checked(Job { attacks: vec![PGD], ..job }, Asked::Ball(EPSILON));
     assert!(by_gpu[..CHUNK].iter().all(|gpu| *gpu) && !by_gpu[CHUNK..].contains(&true));
     assert_eq!(notices.lock().unwrap()[2], "GPU: out of memory; the CPU does the rest");
@@ -252,10 +263,10 @@ fn bounds_are_kept_where_an_attack_fails() {
 #[test]
 fn the_steps_of_attacks_are_counted() {
     let Some(device) = device("the_steps_of_attacks_are_counted") else { return };
-    let (job, _) = job(device, Asked::Attack(EPSILON));
+    let (job, _) = job(device, plain(), Asked::Attack(EPSILON));
     let job = Job { attacks: vec![PGD], profiled: true, ..job };
     let ahead = Arc::new(Ahead::begin(job));
-    answers(&(Arc::clone(&ahead) as SharedStage), Asked::Attack(EPSILON));
+    answers(&(Arc::clone(&ahead) as SharedStage), &plain(), Asked::Attack(EPSILON));
     let done = ahead.end().unwrap();
     // A pass and a gradient for each of 40 steps from 3 starts, and a pass at the end.
     let weights = (6 * 12 + 12 * 10 + 10 * 3) as u64;
@@ -267,7 +278,7 @@ fn the_steps_of_attacks_are_counted() {
 fn want_of_memory_is_answered_by_smaller_batches() {
     let Some(device) = device("want_of_memory_is_answered_by_smaller_batches") else { return };
     let device = device.plant(Troubles { refused: 0..2, ..Troubles::default() });
-    let (job, notices) = job(device, Asked::Ball(EPSILON));
+    let (job, notices) = job(device, mixed(), Asked::Ball(EPSILON));
     assert_eq!(checked(job, Asked::Ball(EPSILON)), [true; SAMPLES]);
     let expected = [2, 1].map(|n| format!("GPU: out of memory; trying {n} samples at a time"));
     assert_eq!(*notices.lock().unwrap(), expected);
@@ -278,9 +289,9 @@ fn want_of_memory_for_one_sample_leaves_the_rest_to_the_cpu() {
     let Some(device) = device("want_of_memory_for_one_sample_leaves_the_rest_to_the_cpu") else {
         return;
     };
-    let each = submissions(&device, CHUNK);
+    let each = submissions(&device, &mixed(), CHUNK);
     let device = device.plant(Troubles { refused: each..usize::MAX, ..Troubles::default() });
-    let (job, notices) = job(device, Asked::Ball(EPSILON));
+    let (job, notices) = job(device, mixed(), Asked::Ball(EPSILON));
     let by_gpu = checked(job, Asked::Ball(EPSILON));
     assert_eq!(by_gpu.iter().filter(|gpu| **gpu).count(), CHUNK);
     let notices = notices.lock().unwrap();
@@ -292,7 +303,7 @@ fn want_of_memory_for_one_sample_leaves_the_rest_to_the_cpu() {
 fn a_panic_of_the_gpus_thread_keeps_nobody_waiting() {
     let Some(device) = device("a_panic_of_the_gpus_thread_keeps_nobody_waiting") else { return };
     let device = device.plant(Troubles { refused: 0..1, ..Troubles::default() });
-    let (job, _) = job(device, Asked::Ball(EPSILON));
+    let (job, _) = job(device, mixed(), Asked::Ball(EPSILON));
     let job = Job { notice: Box::new(|what| panic!("planted, at: {what}")), ..job };
     assert_eq!(checked(job, Asked::Ball(EPSILON)), [false; SAMPLES]);
 }
@@ -301,7 +312,7 @@ fn a_panic_of_the_gpus_thread_keeps_nobody_waiting() {
 fn what_a_job_did_is_told_whole_or_broken_off() {
     let test = "what_a_job_did_is_told_whole_or_broken_off";
     let Some(device) = device(test) else { return };
-    let (each, timed) = (submissions(&device, CHUNK), device.has_clock());
+    let (each, timed) = (submissions(&device, &mixed(), CHUNK), device.has_clock());
     let asked = Asked::Ball(EPSILON);
     let mut macs = Vec::new();
     for troubles in [
@@ -311,9 +322,9 @@ fn what_a_job_did_is_told_whole_or_broken_off() {
     ] {
         let mut device = Adapters::find().open(0).unwrap().plant(troubles);
         device.about.kind = "software";
-        let (job, _) = job(device, asked);
+        let (job, _) = job(device, mixed(), asked);
         let ahead = Arc::new(Ahead::begin(Job { profiled: true, ..job }));
-        answers(&(Arc::clone(&ahead) as SharedStage), asked);
+        answers(&(Arc::clone(&ahead) as SharedStage), &mixed(), asked);
         let done = ahead.end().unwrap();
         assert_eq!(done.kernels.is_some(), timed);
         if let Some(kernels) = done.kernels {
@@ -331,7 +342,7 @@ fn a_job_that_is_given_up_ends_with_its_searches_open() {
     let Some(device) = device("a_job_that_is_given_up_ends_with_its_searches_open") else { return };
     // All of them would take hours.
     let asked = Asked::Radius(Search { tolerance: 1e-12, budget: usize::MAX, start: 1e-12 });
-    let (job, notices) = job(device, asked);
+    let (job, notices) = job(device, mixed(), asked);
     drop(Ahead::begin(Job { todo: (0..SAMPLES).cycle().take(1 << 20).collect(), ..job }));
     assert!(notices.lock().unwrap().is_empty());
 }
@@ -340,7 +351,7 @@ fn a_job_that_is_given_up_ends_with_its_searches_open() {
 fn a_device_destroyed_at_any_time_gives_whole_answers_or_a_fault() {
     let test = "a_device_destroyed_at_any_time_gives_whole_answers_or_a_fault";
     let Some(device) = device(test) else { return };
-    let (words, set) = question();
+    let (words, set) = mixed();
     let model = Model::from_words(&words).unwrap();
     let crown = Crown::new(&device, &model, Norm::Linf, METHOD.1, |shape| {
         Capacity::new(shape, INPUTS, device.about.binding, 1 << 29, CHUNK)

@@ -11,7 +11,7 @@
 //! * [`crown`]: CROWN for a batch, with its sizes ([`shape`]), weights ([`net`]) and memory ([`memory`]);
 //!   [`curved`]: the lines that the host chooses; `forward`: the classes;
 //!   `slopes` goes on to alpha-CROWN.
-//! * [`climb`]: gradient steps of a search from the points of a batch.
+//! * [`climb`]: PGD, from many starts for each sample of a batch.
 //! * [`faces`]: the simplex certificate for a batch, in the same memory.
 //! * [`ahead`]: a device that answers samples ahead of the threads that ask, a stage of a plan; what its search
 //!   for slopes proves is another ([`Searched`]).

@@ -1,8 +1,7 @@
-//! What a device does around its bounds: classes before, attacks after.
+//! What a device does around its bounds: classes before, attacks and searches for slopes after.
 
 use std::time::Instant;
 
-use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::model::Model;
 
 use super::{Asked, Asking, Bound, Job, Shared, Stop};
@@ -85,11 +84,8 @@ impl Job {
         if crown.shape().has_curves() {
             return Ok(all);
         }
-        let proved = |answer: &Option<Bound>| match answer {
-            Some(Bound::Margins(bounds)) => verdict(&bounds.crown) == Verdict::Certified,
-            _ => false,
-        };
-        let mut open: Vec<usize> = (0..asked.len()).filter(|i| !proved(&answers[*i])).collect();
+        let proved = |i: &usize| answers[*i].as_ref().is_some_and(|bound| bound.proves(epsilon));
+        let mut open: Vec<usize> = (0..asked.len()).filter(|i| !proved(i)).collect();
         for attack in &self.attacks {
             let norm = self.norm;
             let descent = attack.descent(epsilon).filter(|descent| Crown::climbs(descent, norm));
@@ -113,30 +109,23 @@ impl Job {
         Ok(all)
     }
 
-    /// Those that neither their bounds nor an attack settle.
-    pub(super) fn open(
-        &self,
-        asked: &[Asking<'_>],
-        answers: &[Option<Bound>],
-        peaks: &[Vec<(Attack, Peak)>],
-    ) -> Vec<usize> {
-        let bounded = |i: &usize| match &answers[*i] {
-            Some(Bound::Margins(bounds)) => verdict(&bounds.crown) != Verdict::Certified,
-            _ => false,
-        };
-        let crossed = |i: &usize| peaks[*i].iter().any(|(_, peak)| peak.lead >= 0.0);
-        (0..asked.len()).filter(|i| bounded(i) && !crossed(i)).collect()
-    }
-
-    /// Bounds of the margins of those that are `open`, by slopes that are searched for.
+    /// Bounds of the margins by slopes that are searched for, of those that neither CROWN nor an attack
+    /// settles.
     pub(super) fn slopes(
         &self,
         crown: &Crown<'_>,
         asked: &[Asking<'_>],
-        open: &[usize],
+        answers: &[Option<Bound>],
+        peaks: &[Vec<(Attack, Peak)>],
         shared: &Shared,
     ) -> Result<Vec<(usize, Vec<f32>)>, Fault> {
         let Asked::Ball(epsilon) = self.asked else { return Ok(Vec::new()) };
+        let bounded = |i: &usize| match &answers[*i] {
+            Some(bound @ Bound::Margins(_)) => !bound.proves(epsilon),
+            _ => false,
+        };
+        let crossed = |i: &usize| peaks[*i].iter().any(|(_, peak)| peak.lead >= 0.0);
+        let open: Vec<usize> = (0..asked.len()).filter(|i| bounded(i) && !crossed(i)).collect();
         if crown.settings().is_none() || open.is_empty() || shared.lock().stopped {
             return Ok(Vec::new());
         }

@@ -29,7 +29,7 @@ impl Ahead {
     }
 
     /// The device's margins of a ball, CROWN's and those by slopes.
-    pub(in super::super) fn bounds(&self, ball: &Ball<'_>) -> Option<Bounds> {
+    pub(in crate::gpu) fn bounds(&self, ball: &Ball<'_>) -> Option<Bounds> {
         match self.answer(ball) {
             Some(Bound::Margins(bounds)) if self.is_about(ball) => Some(bounds),
             _ => None,
@@ -42,7 +42,7 @@ impl Ahead {
     }
 
     /// The backend of the searches, and the seconds of that for a sample; none where there was none.
-    pub(in super::super) fn searched(&self, index: usize) -> Option<(&str, f64)> {
+    pub(in crate::gpu) fn searched(&self, index: usize) -> Option<(&str, f64)> {
         let state = self.shared.lock();
         let seconds = state.answers.get(&index)?.as_ref()?.searched?;
         Some((&self.backend, seconds))

@@ -10,7 +10,7 @@ use super::{Crown, Sample};
 
 impl Crown<'_> {
     /// Writes the samples' regions; gives for each whether it can be asked about.
-    pub(in super::super) fn upload(&self, samples: &[Sample<'_>]) -> Vec<Result<(), Error>> {
+    pub(in crate::gpu) fn upload(&self, samples: &[Sample<'_>]) -> Vec<Result<(), Error>> {
         let (n, layers) = (self.inputs, self.net.shape.layers.len());
         let outputs = self.net.shape.layers[layers - 1].rows;
         let mut boxes = vec![0.0f32; 2 * samples.len() * n];

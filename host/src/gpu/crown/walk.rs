@@ -10,7 +10,7 @@ use super::super::shape::listed;
 use super::{Crown, Kernels, Sample};
 
 /// Rows that are walked together: those of some samples.
-pub(in super::super) struct Rows {
+pub(in crate::gpu) struct Rows {
     pub slots: Buffer,
     pub rows: Buffer,
     pub count: usize,
@@ -127,7 +127,7 @@ impl<'d> Crown<'d> {
     }
 
     /// The table of rows, so many of each sample; `slots` what they are, or written on the device.
-    pub(in super::super) fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
+    pub(in crate::gpu) fn rows(&self, of: Vec<u32>, slots: Option<Vec<[u32; 2]>>) -> Rows {
         let count = of.iter().sum::<u32>();
         let mut table = Vec::with_capacity(2 * of.len() + count as usize + 1);
         let mut first = 0;
@@ -162,7 +162,7 @@ impl<'d> Crown<'d> {
         self.run(tape, &kernel::RELAX, &step, &of, grid(rows.count))
     }
 
-    pub(in super::super) fn product(
+    pub(in crate::gpu) fn product(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
@@ -198,7 +198,7 @@ impl<'d> Crown<'d> {
     }
 
     /// Notes a product of these rows, where the device is profiled.
-    pub(in super::super) fn counts(
+    pub(in crate::gpu) fn counts(
         &self,
         tape: &mut Tape<'_>,
         j: usize,
@@ -232,7 +232,7 @@ impl<'d> Crown<'d> {
 
     /// Bounds rows over what feeds layer `k`: the region, or the box of the layer below, which is then
     /// the last that was found.
-    pub(in super::super) fn reach(
+    pub(in crate::gpu) fn reach(
         &self,
         tape: &mut Tape<'_>,
         count: usize,
@@ -251,7 +251,7 @@ impl<'d> Crown<'d> {
 }
 
 /// Workgroups for so many rows.
-pub(in super::super) fn grid(rows: usize) -> [usize; 3] {
+pub(in crate::gpu) fn grid(rows: usize) -> [usize; 3] {
     let across = ROW_GRID as usize;
     [rows.min(across), rows.div_ceil(across), 1]
 }
