@@ -56,7 +56,7 @@ pub const LINES: Kernel = kernel!("lines", 256, "round", "step", "scan", "leaky"
 /// Lines of a layer that the host has chosen; a sample a workgroup.
 pub const PLACE: Kernel = kernel!("place", 256, "round", "step");
 
-/// Activations at the points of a search; 32 neurons and 32 points a workgroup.
+/// PGD: activations at its points; 32 neurons and 32 points a workgroup.
 pub const CLIMB_PASS: Kernel = kernel!("climb_pass", 64, "climb");
 /// Gradients there by what feeds a layer; 32 of its inputs and 32 points a workgroup.
 pub const CLIMB_BACK: Kernel = kernel!("climb_back", 64, "climb");

@@ -129,6 +129,7 @@ pub struct Portable;
 
 /// Lanes of the portable row sums.
 const LANES: usize = 4;
+
 /// Calls `f`, never inlined: conversions from f16 take registers that f32 rows then need not save.
 #[inline(never)]
 fn apart<R>(f: impl FnOnce() -> R) -> R {

@@ -275,8 +275,11 @@ fn on_the_way(worker: &mut Worker<'_>, from: &[f32], to: &[f32]) -> Vec<(Vec<f32
 fn radii_are_the_cpus_however_small() {
     let test = "radii_are_the_cpus_however_small";
     let (mut whole, mut coarse, mut worst) = (0, 0, 0.0f64);
+    let mut least = 4;
     for (turn, subject) in subjects(test, 4).into_iter().enumerate().take(4) {
         let Some(device) = device(test) else { return };
+        // One pair of images has nine points.
+        least = if is_slow(&device) { 2 } else { least };
         if is_slow(&device) && turn > 0 {
             break;
         }
@@ -311,5 +314,5 @@ fn radii_are_the_cpus_however_small() {
         }
     }
     println!("{whole} by the GPU, at most {:.4} % off, {coarse} by the cores", 100.0 * worst);
-    assert!(whole > 2 && coarse > 2, "{whole}, {coarse}");
+    assert!(whole > least && coarse > 2, "{whole}, {coarse}");
 }
