@@ -9,6 +9,7 @@ use certus_engine::simplex::Simplex;
 use crate::attack::{Witness, Worker};
 use crate::cpu::Runner;
 use crate::geometry::Norms;
+use crate::offline::lp::Solved;
 use crate::plan::{Ball, Done, Known, SharedStage, Tally};
 use crate::radius::{Found, Search};
 use crate::report::{Record, Verdict};
@@ -42,6 +43,8 @@ pub struct Answer {
     pub work: Work,
     /// Why there are no bounds, if the engine refused.
     pub refused: Option<Error>,
+    /// What solvers did.
+    pub solved: Solved,
     /// What each of the question's stages did, in their order.
     pub stages: Vec<Tally>,
     /// The input that falsifies it, where one of the stages found it.
@@ -185,6 +188,7 @@ impl Question {
                 break;
             }
         }
+        answer.solved += known.solved;
         known
     }
 
@@ -245,6 +249,7 @@ impl Question {
             record,
             work: Work::default(),
             refused: None,
+            solved: Solved::default(),
             stages: vec![Tally::default(); self.stages.len()],
             witness: None,
             simplex: None,

@@ -1,7 +1,8 @@
 //! A search that gives up at the convex barrier certifies all that one certifies that goes on.
 
-use certus::alpha::{self, Around, Settings};
+use certus::alpha::{self, Settings};
 use certus::cpu::Runner;
+use certus::slopes::Around;
 use certus_engine::bounds::{Given, Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region::Norm;

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use certus::alpha::{self, Around, Settings};
+use certus::alpha::{self, Settings};
 use certus::cpu::Runner;
+use certus::slopes::{Around, Rows};
 use certus_engine::bounds::{Given, Method, Options, Semantics};
 use certus_engine::model::Model;
 use certus_engine::region::Norm;
@@ -74,7 +75,7 @@ fn compare(test: &str, nets: &[(&str, usize, bool)]) {
                     let begun = Instant::now();
                     let settings = Settings { iterations, ..settings };
                     let goal = f32::INFINITY;
-                    let mut rows = alpha::Rows { layer, matrix: &c, lower, goal };
+                    let mut rows = Rows { layer, matrix: &c, lower, goal };
                     let semantics = Semantics::Real;
                     let work =
                         alpha::tighten(&mut runner, &around, semantics, ends, &mut rows, &settings);

@@ -1,9 +1,10 @@
 //! Random networks of every activation: no bound is above what f64 finds in the region, nor, under
 //! deployed semantics, above what f32 passes return.
 
-use certus::alpha::{self, Around, Settings};
+use certus::alpha::{self, Settings};
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
+use certus::slopes::{Around, Rows};
 use certus_engine::bounds::{Error, Given, Method, Options, OwnSlopes, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region;
@@ -197,7 +198,7 @@ fn slopes_of_any_kind_and_those_that_are_searched_for_are_sound() {
             if model.layer(layer).is_some_and(|l| l.activation == Activation::Identity) {
                 let before = lower.clone();
                 let goal = f32::INFINITY;
-                let mut asked = alpha::Rows { layer, matrix: &rows, lower: &mut lower, goal };
+                let mut asked = Rows { layer, matrix: &rows, lower: &mut lower, goal };
                 alpha::tighten(&mut runner, &around, semantics, (&lo, &hi), &mut asked, &settings)
                     .expect("in range");
                 gains += usize::from(lower.iter().zip(&before).any(|(now, then)| now > then));

@@ -14,8 +14,8 @@ use certus_engine::model::Model;
 use certus_engine::relax;
 use ndarray::{Array2, Axis, Zip, aview1};
 
-use super::layers::{Live, gather};
 use super::{Around, TOGETHER, walk};
+use crate::slopes::live::{Live, gather};
 
 /// By how much a margin must be below 0 to count: absolutely and of its bias, and of its terms' sizes.
 const SURE: [f32; 2] = [1e-3, 1e-5];
@@ -46,7 +46,7 @@ impl Hull {
 }
 
 /// Rows over the last layer's pre-activations, and the set that bounds them.
-pub(super) struct Barrier<'a> {
+pub(crate) struct Barrier<'a> {
     around: &'a Around<'a>,
     inner: Vec<Live>,
     /// Rows over the activations of the last of `inner`, and what is added to each.

@@ -2,7 +2,7 @@
 
 use certus_engine::relax::{self, LowerSlope, Relaxation};
 
-use super::layers::Live;
+use crate::slopes::live::{Live, slopes};
 
 /// One side of the lines of a layer, `[sets][live neurons]`.
 #[derive(Clone, Debug)]
@@ -104,19 +104,11 @@ impl Lines {
             if !relax::is_unstable(activation, lo, hi) {
                 return None;
             }
-            if let Some(leak) = activation.leak() {
-                let upper = lines[neuron].slope_up;
-                let (lower, upper) = ((leak, 1.0), (upper, upper));
-                return Some(Movable { neuron, curved: false, lower, upper });
-            }
-            // Slopes of an activation over an interval lie between those that a grid finds, nearly.
-            let grid = (0..=16).map(|g| lo + (hi - lo) * g as f32 / 16.0);
-            let slopes = grid.map(|z| relax::slope_near(activation, z));
-            let own = [lines[neuron].slope_lo, lines[neuron].slope_up];
-            let range = slopes.chain(own).fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), s| {
-                (if s < a { s } else { a }, if s > b { s } else { b })
-            });
-            Some(Movable { neuron, curved: true, lower: range, upper: range })
+            let lower = slopes(activation, lo, hi, &lines[neuron]);
+            let curved = activation.leak().is_none();
+            let chord = lines[neuron].slope_up;
+            let upper = if curved { lower } else { (chord, chord) };
+            Some(Movable { neuron, curved, lower, upper })
         });
         let movable = movable.collect();
         let mut all = Self {

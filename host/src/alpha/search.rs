@@ -3,18 +3,27 @@
 use certus_engine::model::Model;
 use ndarray::{Array2, ArrayView2};
 
-use super::layers::{Live, gather};
 use super::lines::{Lines, Step};
 use super::{Around, Settings, walk};
+use crate::slopes::live::{Live, gather};
+use crate::slopes::{Open, Search, Slopes};
 
 /// By how much of its size a bound found in floats must be above its goal to count as there.
 const SURE: f32 = 1e-4;
 
+impl Search for Settings {
+    fn search(&mut self, open: &Open<'_>) -> impl Slopes {
+        let mut climb = Climb::new(&open.model, open.around, open.ends, open.matrix, *self);
+        climb.run(open.goal);
+        climb
+    }
+}
+
 /// A search for the slopes of some rows.
 #[derive(Debug)]
-pub(super) struct Search<'a> {
+struct Climb<'a> {
     around: &'a Around<'a>,
-    settings: &'a Settings,
+    settings: Settings,
     layers: Vec<Live>,
     /// Lines of all layers but the last, which has no activation here.
     lines: Vec<Lines>,
@@ -26,14 +35,14 @@ pub(super) struct Search<'a> {
     macs: u64,
 }
 
-impl<'a> Search<'a> {
+impl<'a> Climb<'a> {
     /// For the rows of `matrix` over the outputs of `model`, whose neurons have the ends given.
-    pub fn new(
+    fn new(
         model: &Model<'_>,
         around: &'a Around<'a>,
         ends: (&[f32], &[f32]),
         matrix: &[f32],
-        settings: &'a Settings,
+        settings: Settings,
     ) -> Self {
         let layers = gather(model, ends);
         let rows = matrix.len() / model.outputs().max(1);
@@ -48,41 +57,16 @@ impl<'a> Search<'a> {
     }
 
     /// Sets of slopes: one for each row, or one.
-    pub fn sets(&self) -> usize {
+    fn sets(&self) -> usize {
         self.values.len()
-    }
-
-    /// Multiply-adds of the products done.
-    pub fn macs(&self) -> u64 {
-        self.macs
     }
 
     fn set(&self, row: usize) -> usize {
         if self.settings.shared { 0 } else { row }
     }
 
-    /// The best slopes of a set, lower and upper, for all neurons; 0 for those that are not live.
-    pub fn slopes(&self, set: usize, neurons: usize) -> (Vec<f32>, Vec<f32>) {
-        let (mut lower, mut upper) = (vec![0.0; neurons], vec![0.0; neurons]);
-        let mut from = 0;
-        for (layer, (lines, rows)) in self.layers.iter().zip(self.best.iter().zip(self.rows())) {
-            let width = layer.index.len();
-            for (slot, i) in layer.index.iter().enumerate() {
-                lower[from + i] = lines[0][set * width + slot];
-                upper[from + i] = lines[1][set * width + slot];
-            }
-            from += rows;
-        }
-        (lower, upper)
-    }
-
-    /// Rows of each layer, the dead ones too.
-    fn rows(&self) -> impl Iterator<Item = usize> {
-        self.layers.iter().map(|layer| layer.rows)
-    }
-
     /// Searches until every row is above `goal` or the iterations are spent.
-    pub fn run(&mut self, goal: f32) {
+    fn run(&mut self, goal: f32) {
         for iteration in 0..=self.settings.iterations {
             let (coefficients, values, points) = self.backward();
             self.keep(&values);
@@ -149,7 +133,7 @@ impl<'a> Search<'a> {
     fn climb(&mut self, coefficients: &[Array2<f32>], points: Array2<f32>, iteration: usize) {
         let sets = self.sets();
         let turn = iteration as i32 + 1;
-        let Settings { rate, curved, decay, .. } = *self.settings;
+        let Settings { rate, curved, decay, .. } = self.settings;
         let step = Step::new([rate, curved].map(|rate| rate * decay.powi(turn - 1)), turn);
         let mut points = points;
         for (k, lines) in self.lines.iter_mut().enumerate() {
@@ -171,5 +155,32 @@ impl<'a> Search<'a> {
             lines.settle(layer, sets);
             points = z;
         }
+    }
+}
+
+impl Slopes for Climb<'_> {
+    fn shared(&self) -> bool {
+        self.settings.shared
+    }
+
+    /// The best ones; 0 for neurons that are not live.
+    fn of(&self, row: usize) -> (Vec<f32>, Vec<f32>) {
+        let set = self.set(row);
+        let neurons = self.layers.iter().map(|layer| layer.rows).sum();
+        let (mut lower, mut upper) = (vec![0.0; neurons], vec![0.0; neurons]);
+        let mut from = 0;
+        for (layer, lines) in self.layers.iter().zip(&self.best) {
+            let width = layer.index.len();
+            for (slot, i) in layer.index.iter().enumerate() {
+                lower[from + i] = lines[0][set * width + slot];
+                upper[from + i] = lines[1][set * width + slot];
+            }
+            from += layer.rows;
+        }
+        (lower, upper)
+    }
+
+    fn macs(&self) -> u64 {
+        self.macs
     }
 }

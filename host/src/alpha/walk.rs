@@ -5,8 +5,8 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView1};
 
 use super::Around;
-use super::layers::Live;
 use super::lines::Lines;
+use crate::slopes::live::Live;
 
 /// Replaces the activations of a row by their lines, in place; gives what the intercepts add.
 pub(super) fn relax(row: &mut [f32], lines: &Lines, set: usize) -> f32 {

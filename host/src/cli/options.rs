@@ -12,8 +12,10 @@ use super::on_device::OnDevice;
 use crate::alpha::Settings;
 use crate::attack::Attack;
 use crate::error::{Error, Result};
+use crate::offline::lp;
 use crate::plan::{
-    self, AlphaCrown, CrownQuad, FastLip, RegionSearch, SharedStage, Sieve, Simplex, propagation,
+    self, AlphaCrown, CrownQuad, FastLip, LinearProgram, RegionSearch, SharedStage, Sieve, Simplex,
+    propagation,
 };
 
 /// How bounds are found.
@@ -32,6 +34,8 @@ pub enum MethodArg {
     Crown,
     /// CROWN, then its slopes optimised while a margin is open
     AlphaCrown,
+    /// The layer-wise relaxation solved as a linear program, see --lp
+    Lp,
     /// Linear functions of the input carried forward
     Forward,
     /// Linear functions carried forward inside, one back-substitution of the margins
@@ -59,6 +63,15 @@ pub enum SlopeArg {
     One,
     /// The upper line's
     Same,
+}
+
+/// What linear programs are solved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LpArg {
+    /// The margins alone, from CROWN's bounds inside (LP-LAST)
+    Last,
+    /// Where that leaves one open, also both ends of each unstable neuron (LP-ALL)
+    All,
 }
 
 /// What the proof covers.
@@ -116,6 +129,9 @@ pub struct MethodArgs {
     /// Take this lower slope for an unstable neuron (all with linear functions but fast-lin)
     #[arg(long, value_name = "SLOPE", value_enum, default_value = "adaptive")]
     pub lower_slope: SlopeArg,
+    /// Solve linear programs for these (lp)
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "all")]
+    pub lp: LpArg,
     /// Search so many linear regions for a sample at most (region-search)
     #[arg(long, value_name = "N", default_value_t = 1000, allow_negative_numbers = true,
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -206,6 +222,16 @@ impl MethodArgs {
             MethodArg::AlphaCrown => {
                 vec![Arc::new(AlphaCrown { crown, settings: Settings::default() })]
             }
+            MethodArg::Lp => {
+                let settings = lp::Settings { all: self.lp == LpArg::All };
+                let program = LinearProgram { crown, settings };
+                let mut stages = bounds("crown", Method::Crown);
+                if ask == Ask::Ball {
+                    stages.push(Arc::new(Sieve::default()));
+                }
+                stages.push(Arc::new(program));
+                stages
+            }
             MethodArg::Forward => bounds("forward", Method::Forward),
             MethodArg::ForwardBackward => bounds("forward-backward", Method::ForwardBackward),
             MethodArg::CrownQuad => vec![Arc::new(CrownQuad)],
@@ -263,6 +289,9 @@ impl MethodArgs {
         let mut options = vec![("semantics", self.semantics_name().to_owned())];
         if self.lower_slope != SlopeArg::Adaptive {
             options.push(("lower-slope", name(self.lower_slope)));
+        }
+        if self.method == MethodArg::Lp {
+            options.push(("lp", name(self.lp)));
         }
         if self.method == MethodArg::RegionSearch {
             options.push(("regions", self.regions.to_string()));

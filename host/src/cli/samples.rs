@@ -23,6 +23,7 @@ use crate::blob;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::geometry::{DecisionBoundary, Norms};
+use crate::offline::lp::Solved;
 use crate::plan::{LocalBoundary, SharedStage, Tally};
 use crate::question::{Answer, Question};
 use crate::radius::Search;
@@ -193,6 +194,7 @@ impl<'a> Setup<'a> {
         };
         let stream = Mutex::new(stream);
         let work = Mutex::new(Work::default());
+        let solved = Mutex::new(Solved::default());
         let refused = Mutex::new(BTreeMap::new());
         let stop = AtomicBool::new(false);
         let pool = args.compute.pool()?;
@@ -216,11 +218,14 @@ impl<'a> Setup<'a> {
             let (x, label) = (self.set.row(index), self.set.label(index));
             let answer = answer(&question, worker, index, x, label);
             *lock(&work) += answer.work;
+            *lock(&solved) += answer.solved;
             for (sum, tally) in lock(&tallies).iter_mut().zip(&answer.stages) {
                 *sum += *tally;
             }
-            if let (Some(error), Verdict::Unknown) = (answer.refused, answer.record.verdict) {
-                lock(&refused).insert(index, error);
+            let refused_by = answer.refused.map(|error| error.to_string());
+            let why = refused_by.or(answer.solved.trouble.map(|trouble| trouble.to_string()));
+            if let (Some(why), Verdict::Unknown) = (why, answer.record.verdict) {
+                lock(&refused).insert(index, why);
             }
             if let Some(batch) = &batch {
                 batch.append(&answer.record)?;
@@ -289,15 +294,15 @@ impl<'a> Setup<'a> {
             Plot::of(&records, &heading.on(&records)).write(path)?;
         }
         let refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some((index, error)) = refused.first_key_value() {
+        if let Some((index, why)) = refused.first_key_value() {
             let others = match refused.len() - 1 {
                 0 => String::new(),
                 n => format!(" (and so for {n} more)"),
             };
-            say(format_args!("row {index} is unknown: {error}{others}"));
+            say(format_args!("row {index} is unknown: {why}{others}"));
         }
         if args.verbose {
-            verbose::print(&lock(&work), todo.len(), threads, seconds);
+            verbose::print(&lock(&work), &lock(&solved), todo.len(), threads, seconds);
             if format != Format::Table && lines.len() > 1 {
                 verbose::stages(&lines);
             }

@@ -3,10 +3,11 @@
 use certus_engine::bounds::Work;
 
 use super::message::note;
+use crate::offline::lp::Solved;
 use crate::report::{count, stages, time};
 
 /// Prints the work and the time that `samples` took on `threads`.
-pub fn print(work: &Work, samples: usize, threads: usize, seconds: f64) {
+pub fn print(work: &Work, solved: &Solved, samples: usize, threads: usize, seconds: f64) {
     let number = |n: u64| count(n as f64);
     let each = |n: u64| count(n as f64 / samples.max(1) as f64);
     // A search of regions counts its steps, not its multiply-adds.
@@ -20,6 +21,10 @@ pub fn print(work: &Work, samples: usize, threads: usize, seconds: f64) {
     }
     if work.dense_macs > 0 {
         bounds(work, samples);
+    }
+    if solved.programs > 0 {
+        let what = "programs solved, of them without an optimum";
+        note(format_args!("        {} {what}: {}", number(solved.programs), solved.troubled));
     }
     let rate = count(samples as f64 / seconds.max(1e-9));
     let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };

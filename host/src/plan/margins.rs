@@ -9,6 +9,7 @@ use super::{Ball, Done, Known, Stage};
 use crate::alpha::{self, Settings};
 use crate::attack::Worker;
 use crate::error::Result;
+use crate::offline::lp;
 use crate::relaxed::{fast_lip, quad};
 
 /// One of the engine's methods.
@@ -65,6 +66,40 @@ impl Stage for AlphaCrown {
         let (around, runner) = (ball.around(), &mut worker.runner);
         let ends = (&mut lo[..], &mut hi[..]);
         work += alpha::improve(runner, &around, *semantics, ends, ball.class, margins, settings)?;
+        Ok(work)
+    }
+}
+
+/// The layer-wise relaxation solved as a linear program, from the pre-activation bounds that are known,
+/// or CROWN's.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearProgram {
+    /// How CROWN goes before, where nothing is known.
+    pub crown: Options,
+    /// How far it goes.
+    pub settings: lp::Settings,
+}
+
+impl Stage for LinearProgram {
+    fn name(&self) -> &'static str {
+        "lp"
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let mut work = Work::default();
+        if known.ends.is_none() || known.margins.is_empty() {
+            work +=
+                Propagation { name: "crown", options: self.crown }.settle(worker, ball, known)?;
+        }
+        let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
+        let Self { crown: Options { semantics, .. }, settings } = self;
+        let (around, runner) = (ball.around(), &mut worker.runner);
+        let ends = (&mut lo[..], &mut hi[..]);
+        let start = &lp::clarabel;
+        let (more, solved) =
+            lp::improve(runner, &around, *semantics, ends, ball.class, margins, settings, start)?;
+        known.solved += solved;
+        work += more;
         Ok(work)
     }
 }

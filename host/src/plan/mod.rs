@@ -4,8 +4,8 @@
 //! only what those before it have left open, and what they found ([`Known`]): the best margins, the
 //! pre-activation bounds. A new method is one more `impl Stage`.
 //!
-//! * [`Propagation`]: intervals, CROWN and their kin, by the engine. [`AlphaCrown`], [`CrownQuad`],
-//!   [`FastLip`]: bounds of margins over the ball.
+//! * [`Propagation`]: intervals, CROWN and their kin, by the engine. [`AlphaCrown`], [`LinearProgram`],
+//!   [`CrownQuad`], [`FastLip`]: bounds of margins over the ball.
 //! * [`Simplex`], [`RegionSearch`], [`LocalBoundary`]: a radius at once.
 //! * [`Sieve`]: an attack that spares the costly methods what is false.
 
@@ -23,14 +23,16 @@ use certus_engine::region::{Norm, Region};
 use certus_engine::simplex::{self, Query};
 
 pub use distance::{LocalBoundary, RegionSearch, Simplex};
-pub use margins::{AlphaCrown, CrownQuad, FastLip, Propagation};
+pub use margins::{AlphaCrown, CrownQuad, FastLip, LinearProgram, Propagation};
 pub use sieve::Sieve;
 
-use crate::alpha::{Around, Settings};
+use crate::alpha::Settings;
 use crate::attack::{Attack, Witness, Worker};
 use crate::error::Result;
 use crate::geometry::Norms;
+use crate::offline::lp::Solved;
 use crate::question::{Answer, Question};
+use crate::slopes::Around;
 
 /// A stage's work, or why the engine refused.
 pub type Done = std::result::Result<Work, Error>;
@@ -176,6 +178,8 @@ pub struct Known {
     pub ahead: Option<String>,
     /// The simplex certificate in real semantics, where it was asked for.
     pub simplex: Option<simplex::Simplex<1>>,
+    /// What solvers did.
+    pub solved: Solved,
 }
 
 impl Known {

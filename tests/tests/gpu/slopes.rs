@@ -1,11 +1,12 @@
 //! alpha-CROWN on a GPU: no bound is ever above the exact minimum, whatever the slopes; given slopes and
 //! those that are searched for come to what the cores make of them; what is certified beside the cores.
 
-use certus::alpha::{self, Around, Settings};
+use certus::alpha::{self, Settings};
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::gpu::{Capacity, Crown, Device, Sample};
 use certus::network::Network;
+use certus::slopes::Around;
 use certus_engine::bounds::{Given, Method, Options, OwnSlopes, Semantics};
 use certus_engine::certificate::{Verdict, verdict};
 use certus_engine::model::{Activation, Model};

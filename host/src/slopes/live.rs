@@ -1,12 +1,12 @@
 //! The live part of a network over a region, gathered once for a search.
 
 use certus_engine::model::{Activation, Model, Row};
-use certus_engine::relax;
+use certus_engine::relax::{self, Relaxation};
 use ndarray::Array2;
 
 /// A layer without the neurons that are 0 over the region.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(crate) struct Live {
     /// Weights `[live neurons][live neurons of the layer before]`.
     pub weights: Array2<f32>,
     /// Biases of the live neurons.
@@ -23,7 +23,7 @@ pub(super) struct Live {
 }
 
 /// The layers of `model`, whose neurons have the ends given; the last one whole.
-pub(super) fn gather(model: &Model<'_>, (lo, hi): (&[f32], &[f32])) -> Vec<Live> {
+pub(crate) fn gather(model: &Model<'_>, (lo, hi): (&[f32], &[f32])) -> Vec<Live> {
     let mut columns: Option<Vec<u32>> = None;
     let mut from = 0;
     let depth = model.depth();
@@ -55,4 +55,21 @@ pub(super) fn gather(model: &Model<'_>, (lo, hi): (&[f32], &[f32])) -> Vec<Live>
         from += layer.rows;
     }
     layers
+}
+
+/// The range of slopes of an unstable neuron's lower lines among which the best ones are, nearly;
+/// `lines` are CROWN's. Also that of its upper lines, where the activation is curved: one of two lines
+/// has only its chord.
+pub(crate) fn slopes(activation: Activation, lo: f32, hi: f32, lines: &Relaxation) -> (f32, f32) {
+    if let Some(leak) = activation.leak() {
+        return (leak, 1.0);
+    }
+    // Slopes of an activation over an interval lie between those that a grid finds, nearly.
+    let grid = (0..=16).map(|g| lo + (hi - lo) * g as f32 / 16.0);
+    let slopes = grid.map(|z| relax::slope_near(activation, z));
+    slopes
+        .chain([lines.slope_lo, lines.slope_up])
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), s| {
+            (if s < a { s } else { a }, if s > b { s } else { b })
+        })
 }
