@@ -7,6 +7,13 @@ use certus_engine::relax::{self, LowerSlope};
 use crate::slopes::Around;
 use crate::slopes::live::{Live, slopes};
 
+/// Ends of a column between -1 and 1 that bind nowhere, so that no bound rests on their multipliers:
+/// an interior point needs some for its arithmetic.
+const FAR: (f64, f64) = (-2.0, 2.0);
+
+/// No ends.
+const FREE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
 /// Lines that a curved activation has on each side.
 const ENVELOPE: usize = 9;
 
@@ -53,22 +60,30 @@ struct Envelope {
     upper: Vec<f64>,
 }
 
-/// An activation, as a function of the columns.
+/// A quantity as a function of a column: `slope * column + intercept`.
 #[derive(Clone, Copy, Debug)]
-enum Post {
-    /// `slope * column + intercept`.
-    Line { column: usize, slope: f64, intercept: f64 },
-    /// A column of its own.
-    Own(usize),
+struct Line {
+    column: usize,
+    slope: f64,
+    intercept: f64,
+}
+
+impl Line {
+    /// Between -1 and 1 where the quantity is between its ends, so that all columns are of one size.
+    fn between(column: usize, lo: f32, hi: f32) -> Self {
+        let (lo, hi) = (f64::from(lo), f64::from(hi));
+        let half = 0.5 * (hi - lo);
+        Self { column, slope: if half > 0.0 { half } else { 1.0 }, intercept: lo + half }
+    }
 }
 
 /// A linear (or conic) program: the least of a function of the columns that meet
 /// `equal` with equality, are at most what `below` says, lie between `ends` and in `cones`.
 ///
-/// The first columns are the inputs, from the centre and in radii, so between -1 and 1. Each layer but
-/// the last adds its live neurons' pre-activations and, of unstable ones, their activations, which lie
-/// above the neuron's lower lines and below its upper ones: the triangle of a ReLU (paper 004,
-/// problem C), several tangents of a curved activation.
+/// The first columns are the inputs, from the centre and in radii. Each layer but the last adds its
+/// live neurons' pre-activations and, of unstable ones, their activations, which lie above the neuron's
+/// lower lines and below its upper ones: the triangle of a ReLU (paper 004, problem C), several tangents
+/// of a curved activation. All are scaled to be between -1 and 1.
 #[derive(Clone, Debug)]
 pub struct Program<'l> {
     /// What bounds each column, infinite where nothing does.
@@ -80,7 +95,7 @@ pub struct Program<'l> {
     /// Further restrictions.
     pub cones: Vec<Cone>,
     neurons: Vec<Vec<Envelope>>,
-    posts: Vec<Post>,
+    posts: Vec<Line>,
     last: &'l Live,
 }
 
@@ -129,17 +144,19 @@ impl<'l> Program<'l> {
         let (epsilon, n) = (around.epsilon, around.center.len());
         for (j, x) in around.center.iter().enumerate() {
             let in_radii = |end: f32| (f64::from(end) - f64::from(*x)) / epsilon;
-            let box_ends = around.clip.map_or((-1.0, 1.0), |(lo, hi)| {
-                (in_radii(lo[j]).max(-1.0), in_radii(hi[j]).min(1.0))
+            // What the norm implies is said once.
+            let (lo, hi) = if around.norm == Norm::Linf { (-1.0f64, 1.0f64) } else { FREE };
+            let box_ends = around.clip.map_or((lo, hi), |(low, high)| {
+                (in_radii(low[j]).max(lo), in_radii(high[j]).min(hi))
             });
             let column = self.column(box_ends);
-            self.posts.push(Post::Line { column, slope: epsilon, intercept: f64::from(*x) });
+            self.posts.push(Line { column, slope: epsilon, intercept: f64::from(*x) });
         }
         match around.norm {
             Norm::Linf => (),
             Norm::L2 => self.cones.push(Cone::Length(0..n)),
             Norm::L1 => {
-                let lengths: Vec<usize> = (0..n).map(|_| self.column((0.0, 1.0))).collect();
+                let lengths: Vec<usize> = (0..n).map(|_| self.column(FREE)).collect();
                 for (j, length) in lengths.iter().enumerate() {
                     for side in [1.0, -1.0] {
                         self.below.push([(j, side), (*length, -1.0)], 0.0);
@@ -148,7 +165,7 @@ impl<'l> Program<'l> {
                 self.below.push(lengths.into_iter().map(|length| (length, 1.0)), 1.0);
             }
             Norm::Lp(p) => {
-                let powers: Vec<usize> = (0..n).map(|_| self.column((0.0, 1.0))).collect();
+                let powers: Vec<usize> = (0..n).map(|_| self.column(FREE)).collect();
                 self.below.push(powers.iter().map(|power| (*power, 1.0)), 1.0);
                 let pairs = powers.into_iter().zip(0..n).collect();
                 self.cones.push(Cone::Powers { share: 1.0 / f64::from(p.get()), pairs });
@@ -161,43 +178,51 @@ impl<'l> Program<'l> {
         let before = std::mem::take(&mut self.posts);
         let mut neurons = Vec::new();
         for (slot, weights) in layer.weights.rows().into_iter().enumerate() {
-            let z = self.column((f64::NEG_INFINITY, f64::INFINITY));
+            let column = self.column(FAR);
+            let z = Line::between(column, layer.lo[slot], layer.hi[slot]);
             let row = weights.iter().map(|w| f64::from(*w));
             let (mut entries, constant) = combine(row, &before);
-            entries.iter_mut().for_each(|(_, a)| *a = -*a);
-            entries.push((z, 1.0));
-            self.equal.push(entries, f64::from(layer.bias[slot]) + constant);
+            entries.iter_mut().for_each(|(_, a)| *a /= -z.slope);
+            entries.push((column, 1.0));
+            let right = f64::from(layer.bias[slot]) + constant - z.intercept;
+            self.equal.push(entries, right / z.slope);
             let post = self.activation(layer, slot, z, &mut neurons);
             self.posts.push(post);
         }
         self.neurons.push(neurons);
     }
 
+    /// The activation of neuron `slot`, whose pre-activation is `z`.
     fn activation(
         &mut self,
         layer: &Live,
         slot: usize,
-        z: usize,
+        z: Line,
         neurons: &mut Vec<Envelope>,
-    ) -> Post {
+    ) -> Line {
         let (activation, lo, hi) = (layer.activation[slot], layer.lo[slot], layer.hi[slot]);
         let crown = relax::relax(activation, lo, hi, LowerSlope::Adaptive);
         if !relax::is_unstable(activation, lo, hi) {
             let (slope, intercept) = (f64::from(crown.slope_lo), f64::from(crown.icpt_lo));
-            return Post::Line { column: z, slope, intercept };
+            let intercept = slope * z.intercept + intercept;
+            return Line { slope: slope * z.slope, intercept, ..z };
         }
-        let y = self.column((f64::NEG_INFINITY, f64::INFINITY));
+        let column = self.column(FAR);
+        let ends = relax::range(activation, lo, hi);
+        let y = Line::between(column, ends.0, ends.1);
         let (lower, upper) = lines(activation, lo, hi, &crown);
         let row = self.below.right.len();
-        for (slope, intercept) in &lower {
-            self.below.push([(z, *slope), (y, -1.0)], -intercept);
-        }
-        for (slope, intercept) in &upper {
-            self.below.push([(z, -slope), (y, 1.0)], *intercept);
+        let sides = [(1.0, &lower), (-1.0, &upper)];
+        for (side, (slope, intercept)) in
+            sides.iter().flat_map(|(s, l)| l.iter().map(move |l| (s, l)))
+        {
+            let line = side * slope * z.slope / y.slope;
+            let rest = slope * z.intercept + intercept - y.intercept;
+            self.below.push([(z.column, line), (column, -side)], -side * rest / y.slope);
         }
         let slopes = |lines: Vec<(f64, f64)>| lines.into_iter().map(|(slope, _)| slope).collect();
         neurons.push(Envelope { slot, row, lower: slopes(lower), upper: slopes(upper) });
-        Post::Own(y)
+        y
     }
 
     /// What a row over the last layer's pre-activations is as a function of the columns, and its
@@ -261,20 +286,17 @@ impl<'l> Program<'l> {
 const NEGLIGIBLE: f64 = 1e-9;
 
 /// `row` over activations, as a function of the columns.
-fn combine(row: impl Iterator<Item = f64>, posts: &[Post]) -> (Vec<(usize, f64)>, f64) {
+fn combine(row: impl Iterator<Item = f64>, posts: &[Line]) -> (Vec<(usize, f64)>, f64) {
     let mut constant = 0.0;
-    let entries = row.zip(posts).filter(|(a, _)| *a != 0.0).map(|(a, post)| match post {
-        Post::Own(column) => (*column, a),
-        Post::Line { column, slope, intercept } => {
-            constant += a * intercept;
-            (*column, a * slope)
-        }
+    let entries = row.zip(posts).filter(|(a, _)| *a != 0.0).map(|(a, post)| {
+        constant += a * post.intercept;
+        (post.column, a * post.slope)
     });
     let entries = entries.collect();
     (entries, constant)
 }
 
-/// Lines, slope and intercept of each.
+/// Slope and intercept of each line.
 type Lines = Vec<(f64, f64)>;
 
 /// Lines below and above an unstable neuron's activation.

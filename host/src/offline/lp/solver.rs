@@ -53,13 +53,25 @@ pub enum Trouble {
 
 /// Clarabel's interior-point method.
 pub struct Clarabel {
-    solver: Option<DefaultSolver<f64>>,
+    /// `matrix . columns + slack = right`, the slack in `cones`; none where a number is not finite.
+    matrix: Option<CscMatrix<f64>>,
+    right: Vec<f64>,
+    cones: Vec<SupportedConeT<f64>>,
+    /// One for each of [`STEPS`], begun when it is needed.
+    solvers: [Option<DefaultSolver<f64>>; 2],
     /// Where the multipliers of `below` are.
     below: std::ops::Range<usize>,
 }
 
 /// Gap and feasibility that are asked for.
 const TOLERANCE: f64 = 1e-8;
+
+/// With less, factors of deep networks' programs lose too many digits to come to an optimum.
+const REGULARIZATION: f64 = 1e-7;
+
+/// How far a step goes towards the cones' boundary, in a first attempt and in a second where that
+/// fails, as it does for some balls in lp.
+const STEPS: [f64; 2] = [0.99, 0.9];
 
 impl Clarabel {
     /// For the columns of a program.
@@ -110,10 +122,22 @@ impl Clarabel {
                 }
             }
         }
-        let below = equal..equal + below;
         let finite = entry.iter().chain(&right).all(|a| a.is_finite());
-        let solver = finite.then(|| start(columns, (at, column, entry), &right, &cones)).flatten();
-        Self { solver, below }
+        let matrix =
+            finite.then(|| CscMatrix::new_from_triplets(right.len(), columns, at, column, entry));
+        Self { matrix, right, cones, solvers: [None, None], below: equal..equal + below }
+    }
+
+    /// Solves it for an objective, anew where there is no solver yet.
+    fn run(&mut self, attempt: usize, objective: &Vec<f64>) -> Option<&DefaultSolver<f64>> {
+        let Self { matrix, right, cones, solvers, .. } = self;
+        if solvers[attempt].is_none() {
+            solvers[attempt] = start(matrix.as_ref()?, right, cones, STEPS[attempt]);
+        }
+        let solver = solvers[attempt].as_mut()?;
+        solver.update_q(objective).ok()?;
+        solver.solve();
+        Some(solver)
     }
 }
 
@@ -132,27 +156,28 @@ fn ends(ends: &[(f64, f64)]) -> Rows {
 }
 
 fn start(
-    columns: usize,
-    (at, column, entry): (Vec<usize>, Vec<usize>, Vec<f64>),
+    matrix: &CscMatrix<f64>,
     right: &[f64],
     cones: &[SupportedConeT<f64>],
+    step: f64,
 ) -> Option<DefaultSolver<f64>> {
-    let a = CscMatrix::new_from_triplets(right.len(), columns, at, column, entry);
     let settings = DefaultSettings {
         verbose: false,
         tol_gap_abs: TOLERANCE,
         tol_gap_rel: TOLERANCE,
         tol_feas: TOLERANCE,
         max_threads: 1,
+        static_regularization_constant: REGULARIZATION,
+        max_step_fraction: step,
         // The objective is replaced, which neither allows.
         presolve_enable: false,
         input_sparse_dropzeros: false,
         ..DefaultSettings::default()
     };
-    let quadratic = CscMatrix::zeros((columns, columns));
+    let quadratic = CscMatrix::zeros((matrix.n, matrix.n));
     // Scaled by a neutral objective: what a row's answer is must not depend on the rows before.
-    let neutral = vec![1.0; columns];
-    DefaultSolver::new(&quadratic, &neutral, &a, right, cones, settings).ok()
+    let neutral = vec![1.0; matrix.n];
+    DefaultSolver::new(&quadratic, &neutral, matrix, right, cones, settings).ok()
 }
 
 impl Solver for Clarabel {
@@ -163,30 +188,41 @@ impl Solver for Clarabel {
             trouble: Some(trouble),
         };
         let size = objective.iter().fold(0.0f64, |most, a| most.max(a.abs()));
-        let Some(solver) = self.solver.as_mut().filter(|_| size.is_finite()) else {
+        if self.matrix.is_none() || !size.is_finite() {
             return failed(Trouble::Overflow);
-        };
+        }
         let size = if size > 0.0 { size } else { 1.0 };
         let scaled: Vec<f64> = objective.iter().map(|a| a / size).collect();
-        if solver.update_q(&scaled).is_err() {
-            return failed(Trouble::Numbers);
+        let below = self.below.clone();
+        let mut solution = failed(Trouble::Numbers);
+        for attempt in 0..STEPS.len() {
+            let Some(solver) = self.run(attempt, &scaled) else { break };
+            let found = &solver.solution;
+            solution = Solution {
+                value: found.obj_val * size + constant,
+                multipliers: found.z.get(below.clone()).unwrap_or(&[]).to_vec(),
+                trouble: trouble(found.status),
+            };
+            if solution.trouble.is_none() {
+                break;
+            }
         }
-        solver.solve();
-        let found = &solver.solution;
-        let trouble = match found.status {
-            SolverStatus::Solved => None,
-            SolverStatus::AlmostSolved => Some(Trouble::Close),
-            SolverStatus::MaxIterations => Some(Trouble::Iterations),
-            SolverStatus::MaxTime => Some(Trouble::Time),
-            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => {
-                Some(Trouble::Infeasible)
-            }
-            SolverStatus::DualInfeasible | SolverStatus::AlmostDualInfeasible => {
-                Some(Trouble::Unbounded)
-            }
-            _ => Some(Trouble::Numbers),
-        };
-        let multipliers = found.z.get(self.below.clone()).unwrap_or(&[]).to_vec();
-        Solution { value: found.obj_val * size + constant, multipliers, trouble }
+        solution
+    }
+}
+
+fn trouble(status: SolverStatus) -> Option<Trouble> {
+    match status {
+        SolverStatus::Solved => None,
+        SolverStatus::AlmostSolved => Some(Trouble::Close),
+        SolverStatus::MaxIterations => Some(Trouble::Iterations),
+        SolverStatus::MaxTime => Some(Trouble::Time),
+        SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => {
+            Some(Trouble::Infeasible)
+        }
+        SolverStatus::DualInfeasible | SolverStatus::AlmostDualInfeasible => {
+            Some(Trouble::Unbounded)
+        }
+        _ => Some(Trouble::Numbers),
     }
 }
