@@ -12,10 +12,10 @@ use super::on_device::OnDevice;
 use crate::alpha::Settings;
 use crate::attack::Attack;
 use crate::error::{Error, Result};
-use crate::offline::lp;
+use crate::offline::{dual, lp};
 use crate::plan::{
-    self, AlphaCrown, CrownQuad, FastLip, LinearProgram, RegionSearch, SharedStage, Sieve, Simplex,
-    propagation,
+    self, AlphaCrown, CrownQuad, DualAscent, FastLip, LinearProgram, RegionSearch, SharedStage,
+    Sieve, Simplex, propagation,
 };
 
 /// How bounds are found.
@@ -34,6 +34,8 @@ pub enum MethodArg {
     Crown,
     /// CROWN, then its slopes optimised while a margin is open
     AlphaCrown,
+    /// The dual of the margins' linear program, climbed: CROWN's slopes optimised, its bounds inside
+    Dual,
     /// The layer-wise relaxation solved as a linear program, see --lp
     Lp,
     /// Linear functions of the input carried forward
@@ -222,6 +224,10 @@ impl MethodArgs {
             MethodArg::AlphaCrown => {
                 vec![Arc::new(AlphaCrown { crown, settings: Settings::default() })]
             }
+            MethodArg::Dual => {
+                let settings = Settings { give_up: ask == Ask::Radius, ..dual::settings() };
+                vec![Arc::new(DualAscent { crown, settings })]
+            }
             MethodArg::Lp => {
                 let settings = lp::Settings { all: self.lp == LpArg::All };
                 let program = LinearProgram { crown, settings };
@@ -260,6 +266,12 @@ impl MethodArgs {
             MethodArg::Auto if ask == Ask::Ball => search("crown", early, true),
             MethodArg::Auto => only("crown", early),
             MethodArg::AlphaCrown => search("alpha-crown", crown, false),
+            MethodArg::Dual => {
+                let (method, slopes) = (("dual", crown), Some(dual::settings()));
+                Some(OnDevice { method, slopes, apart: false })
+            }
+            // The largest radius that CROWN certifies is not the program's.
+            MethodArg::Lp if ask == Ask::Ball => method("crown", Method::Crown),
             MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),
@@ -301,7 +313,9 @@ impl MethodArgs {
             stages: self.stages(ask),
             on_device: self.on_device(ask),
             attacks: match self.method {
-                MethodArg::Auto if ask == Ask::Ball => vec![Sieve::default().attack],
+                MethodArg::Auto | MethodArg::Lp if ask == Ask::Ball => {
+                    vec![Sieve::default().attack]
+                }
                 _ => Vec::new(),
             },
             local_boundary: self.method == MethodArg::DecisionBoundary,

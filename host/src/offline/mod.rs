@@ -4,5 +4,7 @@
 //! for the engine, so its word on a value, an optimum or its own accuracy is never relied upon.
 //!
 //! * [`lp`]: the layer-wise relaxation as a linear program, at its end or for every neuron.
+//! * [`dual`]: the dual of the first of the two, climbed.
 
+pub mod dual;
 pub mod lp;

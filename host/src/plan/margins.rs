@@ -9,7 +9,7 @@ use super::{Ball, Done, Known, Stage};
 use crate::alpha::{self, Settings};
 use crate::attack::Worker;
 use crate::error::Result;
-use crate::offline::lp;
+use crate::offline::{dual, lp};
 use crate::relaxed::{fast_lip, quad};
 
 /// One of the engine's methods.
@@ -100,6 +100,35 @@ impl Stage for LinearProgram {
             lp::improve(runner, &around, *semantics, ends, ball.class, margins, settings, start)?;
         known.solved += solved;
         work += more;
+        Ok(work)
+    }
+}
+
+/// Dual ascent, from the pre-activation bounds that are known, or CROWN's.
+#[derive(Clone, Copy, Debug)]
+pub struct DualAscent {
+    /// How CROWN goes before, where nothing is known.
+    pub crown: Options,
+    /// The steps.
+    pub settings: Settings,
+}
+
+impl Stage for DualAscent {
+    fn name(&self) -> &'static str {
+        "dual"
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let mut work = Work::default();
+        if known.ends.is_none() || known.margins.is_empty() {
+            work +=
+                Propagation { name: "crown", options: self.crown }.settle(worker, ball, known)?;
+        }
+        let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
+        let Self { crown: Options { semantics, .. }, settings } = self;
+        let (around, runner) = (ball.around(), &mut worker.runner);
+        let ends = (&lo[..], &hi[..]);
+        work += dual::improve(runner, &around, *semantics, ends, ball.class, margins, settings)?;
         Ok(work)
     }
 }

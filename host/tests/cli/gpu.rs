@@ -31,6 +31,8 @@ fn without_a_gpu_the_cpu_does_it_all() {
         &["radius", "--profile"],
         &["radius", "--method", "simplex"],
         &[&["certify", "--method", "alpha-crown"][..], &near].concat(),
+        &[&["certify", "--method", "dual"][..], &near].concat(),
+        &[&["certify", "--method", "lp"][..], &near].concat(),
     ] {
         let found = without_gpu(what);
         let told = String::from_utf8(found.stderr).unwrap();
@@ -59,10 +61,12 @@ fn a_profile_is_a_gpus() {
 #[test]
 fn what_no_gpu_knows_is_refused() {
     let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    let ask = ["radius", &model, "--data", &data, "--backend", "gpu", "--method", "lp"];
+    refused(&ask, &["--backend gpu: expected --method auto,", "of certify, lp"]);
     for (what, told) in [
         (
             &["certify", "--method", "forward"][..],
-            "--method auto, alpha-crown, crown, crown-ibp, fast-lin, ibp or simplex",
+            "--method auto, alpha-crown, dual, crown, crown-ibp, fast-lin, ibp, simplex or, of certify, lp",
         ),
         (&["certify", "--method", "decision-boundary"], "--method auto, alpha-crown,"),
         (

@@ -104,6 +104,38 @@ fn alpha_crown_goes_on_where_crown_stops() {
     refused(&ask, &["--method alpha-crown", "margins of a classifier", "expected another"]);
 }
 
+/// Each of the stronger relaxations certifies what the one before it does, and says who did.
+#[test]
+fn the_relaxations_follow_one_another() {
+    let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    for semantics in ["real", "deployed"] {
+        let radii = |method: &[&str]| -> Vec<f64> {
+            let ask = ["radius", &model, "--data", &data, "--range", "0..8", "--format", "jsonl"];
+            let more = ["--semantics", semantics, "--tolerance", "1e-4", "--method"];
+            let found = lines(&stdout(&certus(&[&ask[..], &more, method].concat()), 1));
+            found.iter().map(|value| value["radius"].as_f64().unwrap()).collect()
+        };
+        let all = [&["crown"][..], &["dual"], &["lp", "--lp", "last"], &["lp"]].map(radii);
+        for pair in all.windows(2) {
+            let holds = pair[0].iter().zip(&pair[1]).all(|(before, after)| after >= before);
+            assert!(holds, "{semantics}: {all:?}");
+        }
+        let gained = |after: &[f64]| all[0].iter().zip(after).filter(|(a, b)| b > a).count();
+        assert!(gained(&all[1]) >= 4 && gained(&all[3]) >= 6, "{semantics}: {all:?}");
+    }
+    let ask = ["certify", &model, "--data", &data, "--epsilon", "0.09", "--format", "jsonl"];
+    let ask = [&ask[..], &["--range", "0..60", "--method", "lp"]].concat();
+    let found = certus(&ask);
+    let methods: Vec<_> = lines(&String::from_utf8(found.stdout).unwrap())
+        .iter()
+        .map(|value| format!("{} {}", value["method"], value["verdict"]))
+        .collect();
+    for (method, verdict) in [("crown", "certified"), ("pgd", "falsified"), ("lp", "certified")] {
+        let expected = format!("\"{method}\" \"{verdict}\"");
+        assert!(methods.contains(&expected), "{expected}: {methods:?}");
+    }
+}
+
 #[test]
 fn wrong_use_is_told() {
     let folder = Folder::new();
