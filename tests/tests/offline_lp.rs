@@ -68,8 +68,12 @@ fn by_hand(c: f32, all: bool) -> (bool, f32) {
         .expect("small numbers");
     assert_eq!(solved, Solved { programs: 1, ..Solved::default() });
     let ends = (&mut lo[..], &mut hi[..]);
-    lp::improve(&mut runner, &around, semantics, ends, 0, &mut lower, &settings, start)
-        .expect("small numbers");
+    let told = Mutex::new(Vec::new());
+    let watch = |stand| told.lock().unwrap().push(stand);
+    let (_, solved) =
+        lp::improve(&mut runner, &around, semantics, ends, 0, &mut lower, &settings, start, &watch)
+            .expect("small numbers");
+    assert_eq!(told.lock().unwrap().len() as u64, solved.programs);
     (lower[0] > 0.0, once[0])
 }
 

@@ -16,6 +16,7 @@ use crate::cpu::Runner;
 use crate::plan::{Ball, Candidate, Known};
 use crate::question::{Answer, Question};
 use crate::report::Verdict;
+use crate::run::Progress;
 
 /// An attack by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Attack {
 pub struct Worker<'m> {
     /// Bounds, and the forward pass as deployed.
     pub runner: Runner<'m>,
+    /// Where long work tells how far it is.
+    pub progress: Progress,
     model: Model<'m>,
     gradient: Option<Cpu<'m>>,
 }
@@ -67,12 +70,17 @@ pub struct Worker<'m> {
 impl<'m> Worker<'m> {
     /// See [`Runner::new`].
     pub fn new(model: Model<'m>, parallel: bool) -> Self {
-        Self { runner: Runner::new(model, parallel), model, gradient: None }
+        Self::with(Runner::new(model, parallel))
     }
 
     /// See [`Runner::device`].
     pub fn device(model: Model<'m>) -> Self {
-        Self { runner: Runner::device(model), model, gradient: None }
+        Self::with(Runner::device(model))
+    }
+
+    fn with(runner: Runner<'m>) -> Self {
+        let model = *runner.model();
+        Self { runner, progress: Progress::hidden(), model, gradient: None }
     }
 
     /// Both.

@@ -249,11 +249,13 @@ impl<'a> Setup<'a> {
                     };
                     let worker = worker.get_or_insert_with(|| {
                         // With fewer rows than threads, the threads share the work of a row.
-                        if args.compute.is_portable() {
+                        let mut worker = if args.compute.is_portable() {
                             Worker::device(model)
                         } else {
                             Worker::new(model, todo.len() < threads)
-                        }
+                        };
+                        worker.progress = progress.clone();
+                        worker
                     });
                     if let Err(error) = one(worker, index) {
                         stop.store(true, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! Stages that bound the margins over the ball.
 
+use std::time::Instant;
+
 use certus_engine::bounds::{Given, Options, Work};
 use certus_engine::model::Model;
 use certus_engine::region::Norm;
@@ -95,13 +97,29 @@ impl Stage for LinearProgram {
         let Self { crown: Options { semantics, .. }, settings } = self;
         let (around, runner) = (ball.around(), &mut worker.runner);
         let ends = (&mut lo[..], &mut hi[..]);
-        let start = &lp::clarabel;
-        let (more, solved) =
-            lp::improve(runner, &around, *semantics, ends, ball.class, margins, settings, start)?;
+        let (begun, progress) = (Instant::now(), &worker.progress);
+        let watch = |stand: lp::Stand| {
+            // Of programs that keep anyone waiting.
+            if begun.elapsed().as_secs() > 0 {
+                progress.note(told(ball.index, &stand, begun.elapsed().as_secs_f64()));
+            }
+        };
+        let (class, start) = (ball.class, &lp::clarabel);
+        let (more, solved) = lp::improve(
+            runner, &around, *semantics, ends, class, margins, settings, start, &watch,
+        )?;
         known.solved += solved;
         work += more;
         Ok(work)
     }
+}
+
+/// Where programs stand, in words.
+fn told(index: usize, stand: &lp::Stand, seconds: f64) -> String {
+    let lp::Stand { layer, done, of, margin } = stand;
+    format!(
+        "row {index}: {seconds:.0} s, layer {layer}, program {done} of {of}, margin {margin:.3e}"
+    )
 }
 
 /// Dual ascent, from the pre-activation bounds that are known, or CROWN's.

@@ -13,6 +13,8 @@
 mod program;
 mod solver;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use certus_engine::bounds::{Error, Semantics, Work};
 use certus_engine::relax::{self, LowerSlope};
 use rayon::prelude::*;
@@ -57,9 +59,27 @@ impl Solved {
     }
 }
 
+/// Where programs stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stand {
+    /// The layer whose pre-activations they bound.
+    pub layer: usize,
+    /// Programs solved of its rows.
+    pub done: usize,
+    /// How many there are.
+    pub of: usize,
+    /// The least margin that is proved so far.
+    pub margin: f32,
+}
+
+/// Is told where programs stand.
+pub type Watch<'w> = dyn Fn(Stand) + Sync + 'w;
+
 /// A search that solves a program for each row.
 struct Programs<'a> {
     start: &'a Start<'a>,
+    watch: &'a Watch<'a>,
+    margin: f32,
     /// Whether to end at the first row that cannot come above the goal, the least promising first.
     stop: bool,
     solved: &'a mut Solved,
@@ -96,11 +116,15 @@ impl Search for Programs<'_> {
         let mut found = vec![crown.clone(); rows];
         let Some(program) = Program::new(&layers, open.around) else { return Found(found) };
         let width = open.model.outputs();
+        let (done, watch, margin) = (AtomicUsize::new(0), self.watch, self.margin);
+        let layer = layers.len() - 1;
         let one = |solver: &mut Box<dyn Solver>, r: usize| {
             let (objective, constant) = program.objective(&open.matrix[r * width..][..width]);
             let solution = solver.solve(&objective, constant);
             let (mut lower, mut upper) = crown.clone();
             program.slopes(&solution.multipliers, &layers, (&mut lower, &mut upper));
+            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+            watch(Stand { layer, done, of: rows, margin });
             ((lower, upper), solution)
         };
         if self.stop {
@@ -158,7 +182,8 @@ pub fn tighten(
     start: &Start<'_>,
     solved: &mut Solved,
 ) -> Result<Work, Error> {
-    let mut programs = Programs { start, stop: false, solved };
+    let mut programs =
+        Programs { start, watch: &|_| (), margin: f32::NEG_INFINITY, stop: false, solved };
     slopes::tighten(runner, around, semantics, ends, rows, &mut programs)
 }
 
@@ -169,7 +194,8 @@ pub fn tighten(
 /// What gradient steps prove without a program is left to them, for they search for the same bounds;
 /// and no program is begun where a point of the relaxation shows that none can do.
 ///
-/// `lower`: in the order of [`certus_engine::spec::Spec::Margins`]. `lo`, `hi`: of all neurons, valid
+/// `watch` is told of each program that ends. `lower`: in the order of
+/// [`certus_engine::spec::Spec::Margins`]. `lo`, `hi`: of all neurons, valid
 /// over the region; they may become tighter. What holds is what [`slopes::tighten`] says.
 ///
 /// # Errors
@@ -184,6 +210,7 @@ pub fn improve(
     lower: &mut [f32],
     settings: &Settings,
     start: &Start<'_>,
+    watch: &Watch<'_>,
 ) -> Result<(Work, Solved), Error> {
     let (mut work, mut solved) = (Work::default(), Solved::default());
     let open = |lower: &[f32]| lower.iter().any(|bound| !(*bound > 0.0));
@@ -212,7 +239,8 @@ pub fn improve(
         }
         work += alpha::margins(runner, around, semantics, ends, class, lower, 0.0, &steps)?;
         work += slopes::margins(runner, ends, class, lower, 0.0, &mut |runner, ends, rows| {
-            let mut programs = Programs { start, stop: true, solved };
+            let margin = least(rows.lower);
+            let mut programs = Programs { start, watch, margin, stop: true, solved };
             slopes::tighten(runner, around, semantics, ends, rows, &mut programs)
         })?;
         Ok(work)
@@ -226,7 +254,7 @@ pub fn improve(
     if !open(lower) || barred((&*lo, &*hi), true, &mut work) {
         return Ok((work, solved));
     }
-    let mut given_up = false;
+    let (mut given_up, margin) = (false, least(lower));
     let mut more = Work::default();
     work += slopes::ends(runner, (&mut *lo, &mut *hi), &mut |runner, ends, rows| {
         given_up = given_up || barred(ends, true, &mut more);
@@ -234,8 +262,11 @@ pub fn improve(
             return Ok(Work::default());
         }
         let mut work = alpha::tighten(runner, around, semantics, ends, rows, &steps)?;
-        work +=
-            pairs(rows, |rows| tighten(runner, around, semantics, ends, rows, start, &mut solved))?;
+        work += pairs(rows, |rows| {
+            let (solved, stop) = (&mut solved, false);
+            let mut programs = Programs { start, watch, margin, stop, solved };
+            slopes::tighten(runner, around, semantics, ends, rows, &mut programs)
+        })?;
         Ok(work)
     })?;
     work += more;
@@ -243,6 +274,11 @@ pub fn improve(
         work += last(runner, (&*lo, &*hi), lower, &mut solved)?;
     }
     Ok((work, solved))
+}
+
+/// The least of some bounds; a NaN is none.
+fn least(lower: &[f32]) -> f32 {
+    lower.iter().fold(f32::INFINITY, |least, bound| if *bound < least { *bound } else { least })
 }
 
 /// Tightens the rows of both ends of each neuron that neither of the two settles.
