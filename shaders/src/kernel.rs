@@ -67,6 +67,11 @@ pub const CLIMB_STEP: Kernel = kernel!("climb_step", 256, "climb");
 /// The best points; a sample a workgroup.
 pub const CLIMB_BEST: Kernel = kernel!("climb_best", 64, "climb");
 
+/// What feeds a layer in whole numbers; a sample a workgroup.
+pub const FIXED: Kernel = kernel!("fixed", 256, "round", "step");
+/// Centres of a layer's neurons in whole numbers; 32 neurons and 32 samples a workgroup.
+pub const CENTRES: Kernel = kernel!("centres", 64, "round", "step", "digits");
+
 /// Neurons at points, and how fast they move; a sample a workgroup.
 pub const CHAIN: Kernel = kernel!("chain", 256, "round", "step", "scan");
 /// What rows are charged for a step through a layer whose neurons keep their sides; a row a workgroup.
@@ -109,6 +114,8 @@ pub fn all() -> Vec<Kernel> {
         CLIMB_AIM,
         CLIMB_STEP,
         CLIMB_BEST,
+        FIXED,
+        CENTRES,
         CHAIN,
         CHARGE,
         LENGTH,

@@ -64,7 +64,8 @@ pub struct Step {
     pub outputs: u32,
     /// The activation's slope below 0.
     pub leak: f32,
-    /// Of the row sums of this stage: relative error.
+    /// Of the row sums of this stage: relative error; of centres in whole numbers: how many times what
+    /// they may be off is charged.
     pub gamma: f32,
     /// Upper bound of `1 / (1 - gamma)`.
     pub factor: f32,
@@ -164,5 +165,7 @@ pub const ANCHORS: usize = 4;
 pub const SEARCH: usize = 4;
 /// Rows, and neurons, of a workgroup of `forth`.
 pub const FORTH_TILE: [u32; 2] = [16, 64];
+/// Columns that the centres in whole numbers have room for.
+pub const MOST_DIGITS: usize = 4096;
 /// Workgroups in a row of the grid of kernels that take a row each.
 pub const ROW_GRID: u32 = 32768;

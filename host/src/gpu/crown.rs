@@ -46,6 +46,8 @@ pub struct Crown<'d> {
     pub(super) slopes: Option<Slopes>,
     pub(super) norm: Norm,
     pub(super) inputs: usize,
+    /// `[samples]` exponents, then what feeds a layer, in whole numbers.
+    fixed: Buffer,
     kernels: Kernels,
     count: Mutex<Count>,
 }
@@ -110,7 +112,20 @@ impl<'d> Crown<'d> {
             _ => options,
         };
         let (inputs, count, slopes) = (model.inputs(), Mutex::default(), None);
-        Ok(Self { device, net, memory, outputs, options, slopes, norm, inputs, kernels, count })
+        let fixed = device.empty(capacity.samples * (1 + inputs.max(net.shape.width)));
+        Ok(Self {
+            device,
+            net,
+            memory,
+            outputs,
+            options,
+            slopes,
+            norm,
+            inputs,
+            fixed,
+            kernels,
+            count,
+        })
     }
 
     /// The model's sizes.
@@ -324,7 +339,26 @@ impl<'d> Crown<'d> {
     ) -> Result<(), Fault> {
         let m = &self.memory;
         let (norm, feed) = if k == 0 { (self.norm(), &m.inputs) } else { (0, &m.feed) };
-        self.interval_of(tape, (count, k), norm, feed, &m.known, change)
+        self.interval_of(tape, (count, k), norm, feed, &m.known, &change)?;
+        self.centres(tape, (count, k), feed, &m.known, change)
+    }
+
+    /// Better centres of layer `k`, and the ends that they give, where it is not too wide for them.
+    pub(super) fn centres(
+        &self,
+        tape: &mut Tape<'_>,
+        (count, k): (usize, usize),
+        feed: &Buffer,
+        known: &Buffer,
+        change: impl Fn(Step) -> Step,
+    ) -> Result<(), Fault> {
+        let (net, m) = (&self.net, &self.memory);
+        let Some([digits, units]) = &net.digits[k] else { return Ok(()) };
+        let step = change(net.shape.centres(&self.options, count, k));
+        self.run(tape, &kernel::FIXED, &step, &[feed, &self.fixed], [count, 1, 1])?;
+        let of = [digits, units, &self.fixed, &net.biases[k], &m.scalars, known, &m.ends];
+        let groups = [net.shape.layers[k].rows.div_ceil(32), count.div_ceil(32), 1];
+        self.run(tape, &kernel::CENTRES, &step, &of, groups)
     }
 
     /// The same over `feed`.

@@ -180,6 +180,7 @@ impl<'c, 'd> Faces<'c, 'd> {
             let norm = if k == 0 { crown.norm() } else { 0 };
             crown.interval_of(&mut tape, (count, k), norm, rated, &m.known, |step| step)?;
             crown.interval_of(&mut tape, (count, k), 0, erring, &self.known, |step| step)?;
+            crown.centres(&mut tape, (count, k), erring, &self.known, |step| step)?;
             let step = Step { share: self.moves(k), ..shape.lines(&crown.options, count, k) };
             let of = [
                 &m.known,

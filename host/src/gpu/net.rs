@@ -1,7 +1,9 @@
 //! A model on a device.
 
 use certus_engine::model::{Model, Row};
+use certus_engine::num::add_up;
 use certus_engine::region::Norm;
+use certus_shaders::layout::MOST_DIGITS;
 
 use super::curved;
 use super::device::{Buffer, Device};
@@ -14,6 +16,9 @@ pub struct Net {
     pub shape: Shape,
     /// Of each layer `[rows][cols]`.
     pub weights: Vec<Buffer>,
+    /// Of each layer `[rows][cols]` in whole numbers of at most `2^29`, off by 1/2, and for each row the
+    /// exponent of their unit, then its sum of magnitudes; none of layers with too many inputs.
+    pub digits: Vec<Option<[Buffer; 2]>>,
     /// Of each layer `[rows]` biases, `[rows]` dual norms of the rows of its weights, and 0.
     pub biases: Vec<Buffer>,
     /// Largest `sum_j |W_ij|` of each layer, and largest bias, errors included.
@@ -45,6 +50,7 @@ impl Net {
     pub fn new(device: &Device, model: &Model<'_>, norm: Norm) -> Result<Self, Unfit> {
         let shape = Shape::new(model);
         let (mut weights, mut biases, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut digits = Vec::new();
         for layer in model.layers() {
             let mut w = vec![0.0f32; layer.rows * layer.cols];
             let mut bias = layer.bias.to_vec();
@@ -62,10 +68,17 @@ impl Net {
             let offset = layer.bias.iter().fold(0.0, |most: f64, b| most.max(f64::from(b.abs())));
             let (weight, error) = (f64::from(layer.weight_error), f64::from(layer.bias_error));
             sizes.push((most * (1.0 + weight), offset + error));
+            digits.push((layer.cols <= MOST_DIGITS).then(|| {
+                let (digits, units) = whole(&w, layer.cols);
+                [
+                    device.upload(bytemuck::cast_slice(&digits)),
+                    device.upload(bytemuck::cast_slice(&units)),
+                ]
+            }));
             weights.push(device.upload(bytemuck::cast_slice(&w)));
             biases.push(device.upload(bytemuck::cast_slice(&bias)));
         }
-        Ok(Self { shape, weights, biases, sizes })
+        Ok(Self { shape, weights, digits, biases, sizes })
     }
 
     /// Whether nothing can overflow for inputs of this magnitude, which come to `total`: WGSL leaves open
@@ -86,6 +99,24 @@ impl Net {
         }
         coefficients < 2f64.powi(60) && coefficients * largest < 2f64.powi(115)
     }
+}
+
+/// Rows as whole numbers of at most `2^29` of a power of two for each, off by 1/2; then the exponents of
+/// these, and upper bounds of the rows' sums of magnitudes.
+pub fn whole(w: &[f32], cols: usize) -> (Vec<i32>, Vec<u32>) {
+    let mut digits = Vec::with_capacity(w.len());
+    let (mut exponents, mut sums) = (Vec::new(), Vec::new());
+    for row in w.chunks_exact(cols) {
+        let most = row.iter().map(|w| w.abs().to_bits()).max().unwrap_or(0);
+        // Of what is smaller than 2^-62 a part of that is enough.
+        let exponent = (most >> 23).max(64) as i32 - 155;
+        let factor = 2f64.powi(-exponent);
+        digits.extend(row.iter().map(|w| (f64::from(*w) * factor).round() as i32));
+        exponents.push(exponent as u32);
+        sums.push(row.iter().fold(0.0, |sum, w| add_up(sum, w.abs())).to_bits());
+    }
+    exponents.extend(sums);
+    (digits, exponents)
 }
 
 fn gather(row: Row<'_>, to: &mut [f32]) {

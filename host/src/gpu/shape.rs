@@ -179,6 +179,11 @@ impl Shape {
         self.with(step, sums, cols)
     }
 
+    /// With that of the centres of layer `k` in whole numbers.
+    pub fn centres(&self, options: &Options, samples: usize, k: usize) -> Step {
+        Step { gamma: self.times as f32, ..self.step(options, samples, k) }
+    }
+
     /// Without constants, for stages that take none.
     pub fn plain(&self, options: &Options, samples: usize, k: usize) -> Step {
         self.step(options, samples, k)

@@ -4,6 +4,7 @@
 //! kernel writes as `&mut`; one call does the whole grid. What it leaves alone, the kernel does too. Sums
 //! have as many roundings as the kernel's, at half the size each.
 
+mod centres;
 mod chain;
 mod charge;
 mod climb;
@@ -23,6 +24,7 @@ mod slots;
 mod start;
 mod step;
 
+pub use centres::{centres, fixed};
 pub use chain::chain;
 pub use charge::{charge, length};
 pub use climb::{climb_aim, climb_back, climb_best, climb_pass, climb_step};

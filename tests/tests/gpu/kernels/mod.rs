@@ -7,6 +7,7 @@
 //! what it counts. Beside that, what a kernel claims is held against exact rationals, twin or no twin.
 
 mod ascend;
+mod centres;
 mod chain;
 mod charge;
 mod climb;

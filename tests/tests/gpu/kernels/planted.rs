@@ -1,16 +1,16 @@
 //! Kernels with a mistake planted: the comparisons find each of them.
 
 use certus_shaders::kernel::{
-    CHAIN, CHARGE, CLIMB_AIM, CLIMB_BACK, CLIMB_BEST, CLIMB_PASS, CLIMB_STEP, INTERVAL, JOIN,
-    Kernel, LENGTH, LINES, PLACE, REACH, RELAX, START,
+    CENTRES, CHAIN, CHARGE, CLIMB_AIM, CLIMB_BACK, CLIMB_BEST, CLIMB_PASS, CLIMB_STEP, FIXED,
+    INTERVAL, JOIN, Kernel, LENGTH, LINES, PLACE, REACH, RELAX, START,
 };
 use certus_shaders::layout::{BOUNDED, DEPLOYED, NEURONS};
 use certus_shaders::tile::{MIDDLE, NARROW};
 use fastrand::Rng;
 
 use super::{
-    Draw, Outcome, chain, charge, climb, interval, join, lines, place, planted, product, reach,
-    relax, start, steps,
+    Draw, Outcome, centres, chain, charge, climb, interval, join, lines, place, planted, product,
+    reach, relax, start, steps,
 };
 
 /// Whether a mistake is found in one of a few draws, and none without it.
@@ -338,4 +338,45 @@ fn mistakes_in_searches_are_found() {
     let (from, to) = ("leads[row] > leads[best]", "leads[row] < leads[best]");
     let wrong = planted(&CLIMB_BEST, "climb_best_worst", from, to);
     found(&CLIMB_BEST, &wrong, |kernel| climb::best(&mut rng, &device, kernel, 9));
+}
+
+#[test]
+fn mistakes_in_whole_numbers_are_found() {
+    let Some(device) = crate::device("mistakes_in_whole_numbers_are_found") else { return };
+    let mut rng = Rng::with_seed(40);
+    for (name, from, to) in [
+        ("fixed_first", "max(largest[t], largest[t + step])", "largest[t]"),
+        ("fixed_unit", "i32(exponent) - 155", "i32(exponent) - 154"),
+        ("fixed_half", "k += 256u", "k += 512u"),
+    ] {
+        let wrong = planted(&FIXED, name, from, to);
+        found(&FIXED, &wrong, |kernel| {
+            let case = centres::Case::draw(&mut rng, [3, 1, 1000], 0, (Draw::Wide, None));
+            case.check_fixed(&case.run_fixed(&device, kernel))
+        });
+    }
+    let even = (Draw::Even, None);
+    let largest = (Draw::Even, Some(centres::LARGE_DIGITS));
+    for (name, draw, from, to) in [
+        ("centres_exact", even, STEP, "bits"),
+        ("centres_digit", even, "s.b + w0 * x.z", "s.b"),
+        ("centres_place", even, "s.d + (c >> shift)", "s.d"),
+        ("centres_uncarried", largest, "CARRY = 2048u", "CARRY = 8192u"),
+        ("centres_units", even, "add_up(of_x, add_up(of_w, last))", "0.0"),
+        ("centres_undisturbed", even, "add_up(error, disturbance(known[at]))", "error"),
+        ("centres_any", even, "!(error < known[at + 3u * p.width])", "false"),
+        ("centres_bias", even, "bias[neuron]", "bias[0]"),
+    ] {
+        let wrong = planted(&CENTRES, name, from, to);
+        found(&CENTRES, &wrong, |kernel| {
+            let case = centres::Case::draw(&mut rng, [3, 33, 4096], DEPLOYED, draw);
+            case.check(&case.run(&device, kernel))
+        });
+    }
+    // Columns that there are not, where the last block is not full.
+    let wrong = planted(&CENTRES, "centres_beyond", "select(vec4<i32>(), w, inside)", "w");
+    found(&CENTRES, &wrong, |kernel| {
+        let case = centres::Case::draw(&mut rng, [3, 33, 1025], DEPLOYED, even);
+        case.check(&case.run(&device, kernel))
+    });
 }
