@@ -46,8 +46,6 @@ pub struct Crown<'d> {
     pub(super) slopes: Option<Slopes>,
     pub(super) norm: Norm,
     pub(super) inputs: usize,
-    /// `[samples]` exponents, then what feeds a layer, in whole numbers.
-    fixed: Buffer,
     kernels: Kernels,
     count: Mutex<Count>,
 }
@@ -112,20 +110,7 @@ impl<'d> Crown<'d> {
             _ => options,
         };
         let (inputs, count, slopes) = (model.inputs(), Mutex::default(), None);
-        let fixed = device.empty(capacity.samples * (1 + inputs.max(net.shape.width)));
-        Ok(Self {
-            device,
-            net,
-            memory,
-            outputs,
-            options,
-            slopes,
-            norm,
-            inputs,
-            fixed,
-            kernels,
-            count,
-        })
+        Ok(Self { device, net, memory, outputs, options, slopes, norm, inputs, kernels, count })
     }
 
     /// The model's sizes.
@@ -355,8 +340,8 @@ impl<'d> Crown<'d> {
         let (net, m) = (&self.net, &self.memory);
         let Some([digits, units]) = &net.digits[k] else { return Ok(()) };
         let step = change(net.shape.centres(&self.options, count, k));
-        self.run(tape, &kernel::FIXED, &step, &[feed, &self.fixed], [count, 1, 1])?;
-        let of = [digits, units, &self.fixed, &net.biases[k], &m.scalars, known, &m.ends];
+        self.run(tape, &kernel::FIXED, &step, &[feed, &m.fixed], [count, 1, 1])?;
+        let of = [digits, units, &m.fixed, &net.biases[k], &m.scalars, known, &m.ends];
         let groups = [net.shape.layers[k].rows.div_ceil(32), count.div_ceil(32), 1];
         self.run(tape, &kernel::CENTRES, &step, &of, groups)
     }

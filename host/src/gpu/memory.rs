@@ -19,7 +19,7 @@ pub struct Capacity {
 }
 
 /// Words of each buffer for a sample; of the last three for a row.
-fn words(shape: &Shape, inputs: usize) -> [usize; 13] {
+fn words(shape: &Shape, inputs: usize) -> [usize; 14] {
     let Shape { neurons, width, stride, .. } = shape;
     let layers = shape.layers.len();
     let curved = (0..layers).filter(|k| shape.is_curved(*k));
@@ -35,6 +35,7 @@ fn words(shape: &Shape, inputs: usize) -> [usize; 13] {
         1 + width,
         shape.layers[shape.last()].rows + 1,
         curved.max().unwrap_or(0),
+        1 + inputs.max(*width),
         4 * stride,
         4 * stride,
         1,
@@ -54,7 +55,7 @@ impl Capacity {
         let words = words(shape, inputs);
         // Kernels count words in 32 bits.
         let binding = binding.min(1 << 32);
-        let (sample, row) = words.split_at(10);
+        let (sample, row) = words.split_at(11);
         let bytes = |words: &[usize]| 4 * words.iter().sum::<usize>() as u64;
         let fits = |words: &[usize]| {
             let most = words.iter().max().copied().unwrap_or(1);
@@ -96,6 +97,8 @@ pub struct Memory {
     pub found: Buffer,
     /// `[samples]` lists of lines that the host chooses for one layer.
     pub given: Buffer,
+    /// `[samples]` exponents, then `[samples][cols]` of what feeds a layer, in whole numbers.
+    pub fixed: Buffer,
     /// `[slots][4 stride]` coefficients.
     pub a: Buffer,
     /// The same, of the product.
@@ -109,7 +112,7 @@ impl Memory {
     pub fn new(device: &Device, shape: &Shape, inputs: usize, capacity: Capacity) -> Self {
         let Capacity { samples, slots } = capacity;
         let of = words(shape, inputs);
-        let each = |i: usize| device.empty(of[i] * if i < 10 { samples } else { slots });
+        let each = |i: usize| device.empty(of[i] * if i < 11 { samples } else { slots });
         Self {
             capacity,
             inputs: each(0),
@@ -122,9 +125,10 @@ impl Memory {
             chosen: each(7),
             found: each(8),
             given: each(9),
-            a: each(10),
-            out: each(11),
-            floors: each(12),
+            fixed: each(10),
+            a: each(11),
+            out: each(12),
+            floors: each(13),
         }
     }
 }
