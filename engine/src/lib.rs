@@ -17,6 +17,20 @@
 //! No allocation, no panic, no `unsafe`. All memory is the caller's: [`bounds::Size`] says how
 //! much, at compile time where the model is known there.
 //!
+//! # Features
+//!
+//! All on by default. Left out, each makes a program smaller, and changes no bound of what is left:
+//!
+//! * `curved`: activations beside the identity, the ReLU and the leaky ReLU. Without it a model that
+//!   has others is refused ([`model::BlobError::Feature`]), at compile time where it is read there.
+//! * `norms`: balls beside those of linf. Without it such a region is refused
+//!   ([`region::RegionError::Feature`]), and a monitor for such a sensor error
+//!   ([`monitor::SetupError::Feature`]).
+//! * `simplex`: the simplex certificate among a monitor's means. Without it a monitor certifies by
+//!   intervals and CROWN alone; [`simplex::simplex`] itself stays.
+//!
+//! # Bounds
+//!
 //! What a bound means: let `N` be the network with exactly the stored weights in real arithmetic
 //! and `R` the exact real region. A lower bound is at most the minimum of the specification over
 //! `R`, under `Semantics::Real` for `N`, under `Semantics::Deployed` also for [`bounds::forward`]
@@ -27,6 +41,7 @@
 
 pub mod bounds;
 pub mod certificate;
+mod features;
 pub mod model;
 pub mod monitor;
 pub mod num;

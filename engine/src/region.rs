@@ -1,6 +1,7 @@
 //! Sets of inputs, and the minimum of a linear function over them.
 
 use crate::bounds::Arithmetic;
+use crate::features::NORMS;
 use crate::model::Row;
 use crate::num::{MAGNITUDE_LIMIT, Rounding, add_up, from_f64_up, mul_up, sub_down, sub_up};
 
@@ -61,6 +62,8 @@ pub enum RegionError {
     Radius,
     /// No point: a lower end above the upper, or the ball outside the box, in this coordinate.
     Empty(usize),
+    /// It needs this feature of the crate, which is left out of the build.
+    Feature(&'static str),
 }
 
 impl core::fmt::Display for RegionError {
@@ -72,6 +75,9 @@ impl core::fmt::Display for RegionError {
             RegionError::Entry(i) => write!(f, "coordinate {i} is not finite or not below 2^100"),
             RegionError::Radius => f.write_str("radius is negative, not finite or not below 2^100"),
             RegionError::Empty(i) => write!(f, "no point in coordinate {i}"),
+            RegionError::Feature(name) => {
+                write!(f, "it needs the feature `{name}` of certus-engine, which is left out")
+            }
         }
     }
 }
@@ -117,6 +123,9 @@ impl<'a> Region<'a> {
     /// # Errors
     /// [`RegionError`], the first found.
     pub fn check(&self, inputs: usize) -> Result<(), RegionError> {
+        if !NORMS && !self.is_box() {
+            return Err(RegionError::Feature("norms"));
+        }
         let entries = |x: &[f32]| {
             if x.len() != inputs {
                 return Err(RegionError::Width { found: x.len(), expected: inputs });
@@ -201,6 +210,7 @@ impl<'a> Region<'a> {
         let rounding = Rounding::new(arith.row_depth(mid.len()), mid.len());
         let over_box = rounding.inflate(arith.reach(a, rad));
         let (ball, cut) = match self {
+            _ if !NORMS => return Reach { below: over_box, above: over_box },
             Region::Ball(ball) if !self.is_box() => (ball, None),
             Region::BallInBox { ball, lo, hi } if !self.is_box() => (ball, Some((lo, hi))),
             _ => return Reach { below: over_box, above: over_box },

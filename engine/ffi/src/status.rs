@@ -155,6 +155,8 @@ impl From<BlobError> for Status {
                 Field::Weight => Self::BlobWeight,
                 Field::Bias => Self::BlobBias,
             },
+            // Of an activation; this interface is built with all features.
+            BlobError::Feature(_) => Self::BlobActivation,
             BlobError::Regions(RegionsError::Version(_)) => Self::BlobRegionsVersion,
             BlobError::Regions(RegionsError::Crc) => Self::BlobRegionsCrc,
             BlobError::Regions(RegionsError::Model) => Self::BlobRegionsModel,
@@ -170,6 +172,8 @@ impl From<Error> for Status {
             Error::Region(RegionError::Entry(_)) => Self::RegionEntry,
             Error::Region(RegionError::Radius) => Self::RegionRadius,
             Error::Region(RegionError::Empty(_)) => Self::RegionEmpty,
+            // Of a norm, of which only the radius is given here.
+            Error::Region(RegionError::Feature(_)) => Self::RegionRadius,
             Error::Spec => Self::Spec,
             Error::Workspace => Self::Short,
             Error::Activation { .. } => Self::Activation,
@@ -187,6 +191,7 @@ impl From<SetupError> for Status {
             SetupError::Entry(Part::Rule) => Self::SetupRule,
             SetupError::Entry(Part::Fallback) => Self::SetupFallback,
             SetupError::Entry(Part::Scales) => Self::SetupScales,
+            SetupError::Feature(_) => Self::SetupError,
             SetupError::Outputs => Self::SetupClasses,
             SetupError::Hysteresis => Self::SetupHysteresis,
             SetupError::Clock => Self::SetupClock,

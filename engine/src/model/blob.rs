@@ -4,6 +4,7 @@
 //! order of the layers, weights before biases, each on a 16-byte boundary. The layout is canonical:
 //! offsets can take one value only, so that every damaged field is found.
 
+use crate::features::CURVED;
 use crate::regions::{self, Regions, RegionsError};
 
 /// `CRTS`, little-endian.
@@ -123,6 +124,8 @@ pub enum BlobError {
         /// The field.
         field: Field,
     },
+    /// It needs this feature of the crate, which is left out of the build.
+    Feature(&'static str),
     /// The table of certified regions behind the model.
     Regions(RegionsError),
 }
@@ -148,6 +151,9 @@ impl core::fmt::Display for BlobError {
             BlobError::Reserved => f.write_str("a reserved header word is not 0"),
             BlobError::Layer { layer, field } => {
                 write!(f, "layer {layer}: bad {field:?}")
+            }
+            BlobError::Feature(name) => {
+                write!(f, "it needs the feature `{name}` of certus-engine, which is left out")
             }
             BlobError::Regions(error) => {
                 f.write_str("table of regions: ")?;
@@ -410,6 +416,9 @@ const fn check_layer(
     let (activation, kind) = (kinds & 0xFFFF, kinds >> 16);
     if !known(words, k, activation) {
         return bad(k, Field::Activation);
+    }
+    if !CURVED && !matches!(activation, IDENTITY | RELU | LEAKY_RELU) {
+        return Err(BlobError::Feature("curved"));
     }
     if field(words, k, 9) as usize > rows {
         return bad(k, Field::Through);

@@ -10,6 +10,7 @@ mod layer;
 pub use blob::{BlobError, Field, Words};
 pub use layer::{Layer, Row, Weights};
 
+use crate::features::CURVED;
 use crate::num::functions::Function;
 use crate::regions::Regions;
 
@@ -99,6 +100,7 @@ impl Activation {
                     z
                 }
             }
+            _ if !CURVED => f32::NAN,
             curved => curved.apply_curved(z),
         }
     }
@@ -294,6 +296,9 @@ macro_rules! include_model {
         const MODEL: $crate::model::Model<'static> =
             match $crate::model::Model::from_words(&WORDS.0) {
                 Ok(model) => model,
+                Err($crate::model::BlobError::Feature(_)) => {
+                    panic!("the model needs the feature `curved` of certus-engine")
+                }
                 Err(_) => panic!("not a valid model blob"),
             };
         MODEL

@@ -6,6 +6,7 @@ use super::report::{Fault, Verdict};
 use super::setup::{Rule, SensorError, Setup};
 use crate::bounds::{Arena, Options, Portable, Workspace, argmax, forward, lower_bounds};
 use crate::certificate::{self, verdict};
+use crate::features::SIMPLEX;
 use crate::model::Model;
 use crate::num::{MAGNITUDE_LIMIT, add_down, add_up, down, mul_up, ratio_down, sub_down};
 use crate::region::{Ball, Norm, Region};
@@ -218,7 +219,8 @@ impl Tick<'_> {
                 let options = Options { semantics: self.setup.semantics, ..options };
                 self.bound(&options, scale, memory.reborrow())
             }
-            None => self.measure(memory.reborrow()),
+            None if SIMPLEX => self.measure(memory.reborrow()),
+            None => None,
         };
         // Where there is no bound nothing is counted, so all of it is charged.
         let (found, work) = found.unwrap_or((Found::Open(0.0), most));

@@ -2,6 +2,7 @@
 
 use super::setup::Rule;
 use crate::bounds::{Method, Options, Size, most_macs};
+use crate::features::SIMPLEX;
 use crate::model::Model;
 use crate::simplex;
 
@@ -32,7 +33,7 @@ impl Means {
         let most = match (self, self.method()) {
             (Means::Regions, _) => return Some(0),
             (_, Some(method)) => most_macs(model, &Options::new(method), spec),
-            (_, None) if simplex::applies(model) => simplex::most_macs(model, spec),
+            (_, None) if SIMPLEX && simplex::applies(model) => simplex::most_macs(model, spec),
             (_, None) => return None,
         };
         // Where no neuron is walked back, or nothing follows the first layer.

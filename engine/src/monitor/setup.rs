@@ -2,6 +2,7 @@
 
 use super::report::Fault;
 use crate::bounds::{Semantics, Size};
+use crate::features::NORMS;
 use crate::model::Model;
 use crate::num::MAGNITUDE_LIMIT;
 use crate::region::Norm;
@@ -108,6 +109,8 @@ pub enum SetupError {
     },
     /// The table of regions proves less than the setup asks.
     Regions(Misfit),
+    /// It needs this feature of the crate, which is left out of the build.
+    Feature(&'static str),
 }
 
 /// What a table of certified regions was made for, where that is not what the setup asks.
@@ -157,6 +160,9 @@ impl core::fmt::Display for SetupError {
                 "memory of {} floats and {} indices, expected {} and {}",
                 found.floats, found.indices, needed.floats, needed.indices
             ),
+            SetupError::Feature(name) => {
+                write!(f, "it needs the feature `{name}` of certus-engine, which is left out")
+            }
             SetupError::Regions(Misfit::Model) => {
                 f.write_str("the table of regions is of another model")
             }
@@ -224,6 +230,12 @@ impl<'a> Setup<'a> {
         };
         if !round {
             return Err(SetupError::Entry(Part::Error));
+        }
+        if let SensorError::Ball { norm, .. } = self.error
+            && !NORMS
+            && !matches!(norm, Norm::Linf)
+        {
+            return Err(SetupError::Feature("norms"));
         }
         if self.fallback.len() != outputs {
             return Err(SetupError::Width(Part::Fallback));

@@ -8,6 +8,7 @@ mod curve;
 mod piecewise;
 mod shape;
 
+use crate::features::CURVED;
 use crate::model::Activation;
 use crate::num::{NEGLIGIBLE, add_down, add_up, mul_down, mul_up, sub_down, sub_up};
 use curve::Curve;
@@ -50,6 +51,9 @@ impl Relaxation {
     const fn exact(slope: f32, icpt: f32) -> Self {
         Self { slope_lo: slope, icpt_lo: icpt, slope_up: slope, icpt_up: icpt }
     }
+
+    /// No lines: what is left out of the build proves nothing.
+    const NONE: Self = Self::exact(f32::NAN, f32::NAN);
 
     /// How high the lower line, rounded down, and the upper line, rounded up, lie above `mid` at
     /// `z`: `slope*z + icpt - mid`.
@@ -99,6 +103,9 @@ pub fn relax(activation: Activation, lo: f32, hi: f32, lower: LowerSlope) -> Rel
     if let Some(leak) = activation.leak() {
         return piecewise::relax(leak, lo, hi, lower);
     }
+    if !CURVED {
+        return Relaxation::NONE;
+    }
     if let Some((slope, icpt)) = shape::exact_line(activation, lo, hi) {
         return Relaxation::exact(slope, icpt);
     }
@@ -144,6 +151,9 @@ pub fn relax_touching(
         }
         return (lines, [0.0; 2]);
     }
+    if !CURVED {
+        return (Relaxation::NONE, [f32::NAN; 2]);
+    }
     if let Some((slope, icpt)) = shape::exact_line(activation, lo, hi) {
         return (Relaxation::exact(slope, icpt), [lo; 2]);
     }
@@ -159,6 +169,7 @@ pub fn is_unstable(activation: Activation, lo: f32, hi: f32) -> bool {
         Activation::Identity => false,
         Activation::Relu => lo < 0.0 && hi > 0.0,
         Activation::LeakyRelu(slope) => slope != 1.0 && lo < 0.0 && hi > 0.0,
+        _ if !CURVED => true,
         curved => lo < hi && shape::exact_line(curved, lo, hi).is_none(),
     }
 }
@@ -172,6 +183,7 @@ pub fn range(activation: Activation, lo: f32, hi: f32) -> (f32, f32) {
             if lo < 0.0 { mul_down(slope, lo) } else { lo },
             if hi < 0.0 { mul_up(slope, hi) } else { hi },
         ),
+        _ if !CURVED => (f32::NAN, f32::NAN),
         curved => {
             let ends = shape::range(curved, lo, hi);
             let error = shape::apply_error(curved, lo, hi, ends);
@@ -190,6 +202,9 @@ pub fn apply_error(activation: Activation, lo: f32, hi: f32) -> f32 {
     if activation.leak().is_some() {
         return 0.0;
     }
+    if !CURVED {
+        return f32::NAN;
+    }
     shape::apply_error(activation, lo, hi, shape::range(activation, lo, hi))
 }
 
@@ -200,6 +215,7 @@ pub fn slope_near(activation: Activation, z: f32) -> f32 {
         Activation::Relu if z <= 0.0 => 0.0,
         Activation::LeakyRelu(slope) if z < 0.0 => slope,
         Activation::Identity | Activation::Relu | Activation::LeakyRelu(_) => 1.0,
+        _ if !CURVED => f32::NAN,
         curved => shape::slope_near(curved, z),
     }
 }

@@ -8,8 +8,9 @@ use core::panic::PanicInfo;
 use certus_engine::bounds::StaticWorkspace;
 use certus_firmware::bits::{Step, line};
 use certus_firmware::machine::{entry, exit};
-use certus_firmware::memory::{MOST, Once};
+use certus_firmware::memory::Once;
 use certus_firmware::nets;
+use certus_firmware::room::MOST;
 use semihosting::println;
 
 static MEMORY: Once<StaticWorkspace<{ MOST.floats }, { MOST.indices }>> =

@@ -8,8 +8,9 @@ use core::panic::PanicInfo;
 use certus_engine::bounds::{StaticWorkspace, Workspace};
 use certus_firmware::bits::{Outcome, Sample, Step};
 use certus_firmware::machine::{Counter, entry, exit, stack};
-use certus_firmware::memory::{MOST, Once};
+use certus_firmware::memory::Once;
 use certus_firmware::nets::{DEEP, Net, POLICY};
+use certus_firmware::room::MOST;
 use semihosting::println;
 
 static MEMORY: Once<StaticWorkspace<{ MOST.floats }, { MOST.indices }>> =

@@ -5,11 +5,8 @@
 
 use core::panic::PanicInfo;
 
-use certus_engine::monitor::Verdict;
-use certus_firmware::fly::control::Control;
-use certus_firmware::fly::flight::Simulated;
+use certus_firmware::fly::flight::hover;
 use certus_firmware::fly::policy::{Mine, START};
-use certus_firmware::fly::table::AWAY;
 use certus_firmware::machine::{entry, exit};
 use certus_firmware::memory::Once;
 
@@ -18,13 +15,7 @@ static MONITOR: Once<Mine<'static>> = Once::new(START);
 #[entry]
 fn main() -> ! {
     let Some(monitor) = MONITOR.take() else { exit(false) };
-    let (mut craft, mut control) = (Simulated::new(AWAY, 1, &[]), Control::new());
-    let mut certified = true;
-    for now in 0..150 {
-        certified &= control.tick(&mut craft, monitor, now).verdict == Verdict::Certified;
-    }
-    let near = craft.state().iter().all(|x| x.abs() < 0.3);
-    exit(certified && near)
+    exit(hover(monitor))
 }
 
 #[inline(never)]

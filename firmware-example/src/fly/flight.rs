@@ -1,9 +1,12 @@
 //! A simulated craft in the control loop, with faults, a tick at a time.
 
+use certus_engine::monitor::Verdict;
+
 use super::control::{Control, Craft, Done, Judge};
 use super::plant::{Plant, ROTORS, STATES};
-use super::policy::FALLBACK;
+use super::policy::{FALLBACK, Mine};
 use super::sensors::{Fault, Kind, Sample, Sensors};
+use super::table::AWAY;
 
 /// A craft whose true state is known.
 #[derive(Clone, Copy, Debug)]
@@ -100,4 +103,15 @@ impl<'a> Flight<'a> {
         let Simulated { sample, measured, .. } = self.craft;
         Tick { tick, now, state: measured, sample, done }
     }
+}
+
+/// A flight without faults; whether the craft came near its place and all was certified.
+#[inline(always)]
+pub fn hover(monitor: &mut Mine<'_>) -> bool {
+    let (mut craft, mut control) = (Simulated::new(AWAY, 1, &[]), Control::new());
+    let mut certified = true;
+    for now in 0..150 {
+        certified &= control.tick(&mut craft, monitor, now).verdict == Verdict::Certified;
+    }
+    certified && craft.state().iter().all(|x| x.abs() < 0.3)
 }

@@ -8,7 +8,7 @@ use crate::elf;
 use crate::engine_rules;
 use crate::figures::{self, Figures};
 use crate::mcu::{self, Toolchain};
-use crate::measure::{self, PROFILES, STM32H7};
+use crate::measure::{self, LEAN, LEAN_ARGUMENTS, PROFILES, STM32H7};
 use crate::process::run;
 use crate::qemu;
 use crate::report::{Outcome, Report};
@@ -84,7 +84,7 @@ pub fn steps(context: &Context, ready: &Ready, report: &mut Report, bless: bool)
                 })
             });
         }
-        for program in ["whole", "hover"] {
+        for program in ["whole", "hover", LEAN] {
             report.step(&format!("{program} on {} in QEMU", board.core), || {
                 on_board(context, ready, board, program, |program| qemu::run(board, &[], &program))
             });
@@ -112,9 +112,12 @@ fn programs(context: &Context, toolchain: &Toolchain) -> Result<String, String> 
             arguments.extend(["--features", &features]);
         } else {
             let sized = measure::sized(toolchain.target);
-            let ours = sized.into_iter().filter(|program| *program != STM32H7);
+            let ours = sized.into_iter().filter(|program| ![STM32H7, LEAN].contains(program));
             arguments.extend(ours.flat_map(|program| ["--bin", program]));
         }
+        build(context, toolchain, MANIFEST, &arguments)?;
+        let mut arguments = vec!["--profile", profile];
+        arguments.extend(LEAN_ARGUMENTS);
         build(context, toolchain, MANIFEST, &arguments)?;
         if measure::sized(toolchain.target).contains(&STM32H7) {
             let arguments = ["--profile", profile, "--features", STM32H7, "--bin", STM32H7];

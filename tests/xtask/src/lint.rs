@@ -8,6 +8,9 @@ use crate::text_rules;
 /// Workspaces of their own, which `--all` does not reach.
 const OTHERS: [&str; 2] = ["firmware-example/Cargo.toml", "tests/fuzz/Cargo.toml"];
 
+/// The engine's features, none and each alone.
+const ENGINE_FEATURES: [&str; 4] = ["", "curved", "norms", "simplex"];
+
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
     if let Some(other) = arguments.first() {
@@ -27,6 +30,13 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
     report.step("clippy, host without GPUs", || {
         let arguments = ["clippy", "--package", "certus", "--no-default-features"];
         run(context.cargo(&arguments).args(["--all-targets", "--", "-D", "warnings"]))
+    });
+    report.step("clippy, engine by its features", || {
+        ENGINE_FEATURES.iter().try_for_each(|feature| {
+            let arguments = ["clippy", "--package", "certus-engine", "--no-default-features"];
+            let features = ["--features", feature, "--", "-D", "warnings"];
+            run(context.cargo(&arguments).args(features))
+        })
     });
     report.step("docs", || {
         let mut command = context.cargo(&["doc", "--workspace", "--no-deps"]);

@@ -11,7 +11,11 @@ use crate::stack;
 /// Profiles of the firmware's builds, and their names among the figures.
 pub const PROFILES: [(&str, &str); 2] = [("release", "O3"), ("small", "Os")];
 /// The programs whose sizes are figures, and which hold no panic.
-const SIZED: [&str; 3] = ["forward", "whole", "hover"];
+const SIZED: [&str; 4] = ["forward", "whole", "hover", LEAN];
+/// `hover` with an engine that has only what it uses: its features are no other program's.
+pub const LEAN: &str = "lean";
+/// How cargo is asked for it, beside the profile.
+pub const LEAN_ARGUMENTS: [&str; 5] = ["--no-default-features", "--features", LEAN, "--bin", LEAN];
 /// Another, for a board that QEMU has not; its target is the Cortex-M4F's.
 pub const STM32H7: &str = "stm32h7";
 

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::elf;
 use crate::figures::Figures;
 use crate::mcu::Toolchain;
+use crate::measure::{LEAN, LEAN_ARGUMENTS};
 use crate::process::run;
 
 /// A function of a program, the worst case of which is a figure.
@@ -37,6 +38,7 @@ const ROOTS: &[Root] = &[
     Root { program: "forward", symbol: "main", name: "main" },
     Root { program: "whole", symbol: "main", name: "main" },
     Root { program: "hover", symbol: "main", name: "main" },
+    Root { program: LEAN, symbol: "main", name: "main" },
 ];
 
 /// What takes the stack of `figures` at run time: it counts from its own frame on.
@@ -59,7 +61,12 @@ pub fn build(context: &Context, toolchain: &Toolchain, manifest: &str) -> Result
         let triple = toolchain.target.triple;
         let arguments = ["rustc", "--manifest-path", manifest, "--target", triple];
         let mut command = toolchain.cargo(context, &arguments);
-        command.args(["--profile", PROFILE, "--bin", program, "--"]);
+        command.args(["--profile", PROFILE]);
+        match *program {
+            LEAN => command.args(LEAN_ARGUMENTS),
+            program => command.args(["--bin", program]),
+        };
+        command.arg("--");
         command.args(["-Zemit-stack-sizes", "-Clink-arg=--emit-relocs"]);
         // The order of functions hangs on their symbols, and their form on whether all is stable.
         let released = toolchain.programs(context, "release").join(program);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::context::Context;
-use crate::process::run_seeing;
+use crate::process::{run, run_seeing};
 use crate::report::{Outcome, Report};
 use crate::setup::{self, Ready};
 use crate::vulkan::{DRIVERS, Driver, LOADER};
@@ -54,6 +54,10 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
     }
     report.note_skipped(lines);
 
+    report.step("engine: the same bounds without its features", || {
+        let arguments = ["test", "--package", "certus-engine", "--lib", "--no-default-features"];
+        run(context.cargo(&arguments).arg("features::"))
+    });
     report.step("engine: its dependencies", || engine_rules::dependencies(context));
     report.step("engine: no std, no heap, no unsafe", || engine_rules::sources(context));
     report.step("unsafe code in the C interface alone", || {

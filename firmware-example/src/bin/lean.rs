@@ -1,0 +1,24 @@
+//! `hover` with an engine that has nothing which it does not use: what the least monitor takes.
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use certus_firmware::fly::flight::hover;
+use certus_firmware::fly::policy::{Mine, START};
+use certus_firmware::machine::{entry, exit};
+use certus_firmware::memory::Once;
+
+static MONITOR: Once<Mine<'static>> = Once::new(START);
+
+#[entry]
+fn main() -> ! {
+    let Some(monitor) = MONITOR.take() else { exit(false) };
+    exit(hover(monitor))
+}
+
+#[inline(never)]
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    exit(false)
+}
