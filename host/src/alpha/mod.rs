@@ -54,8 +54,8 @@ const MOST_WORK: u64 = 20_000_000_000;
 /// searched for too, if that takes no more than some seconds. With [`Settings::give_up`], neither where
 /// the convex barrier of these relaxations is below 0 (Salman et al., 2019).
 ///
-/// `lower`: in the order of [`Spec::Margins`]. `lo`, `hi`: of all neurons, valid over the region; they
-/// may become tighter. What holds is what [`tighten`] says.
+/// `lower`: in the order of [`certus_engine::spec::Spec::Margins`]. `lo`, `hi`: of all neurons, valid over
+/// the region; they may become tighter. What holds is what [`tighten`] says.
 ///
 /// # Errors
 /// The engine's. Memory and work: those of [`tighten`], and of [`ends`].
