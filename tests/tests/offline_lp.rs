@@ -235,15 +235,7 @@ impl Solver for Liar {
 #[test]
 fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
     let seed = seed(SEED + 1);
-    let kinds = [
-        Kind::Gaussian,
-        Kind::Integer,
-        Kind::Wide,
-        Kind::Cancelling,
-        Kind::Dying,
-        Kind::Leaky,
-        Kind::Skipping,
-    ];
+    let kinds = Kind::ALL;
     let seen: Vec<usize> = (0..many(700) as u64)
         .into_par_iter()
         .map(|index| {

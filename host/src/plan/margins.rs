@@ -43,6 +43,14 @@ impl Stage for Propagation {
     }
 }
 
+/// CROWN's bounds, where none are known.
+fn first(options: Options, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+    if known.ends.is_some() && !known.margins.is_empty() {
+        return Ok(Work::default());
+    }
+    Propagation { name: "crown", options }.settle(worker, ball, known)
+}
+
 /// CROWN's slopes optimised, from the pre-activation bounds that are known, or CROWN's.
 #[derive(Clone, Copy, Debug)]
 pub struct AlphaCrown {
@@ -58,11 +66,7 @@ impl Stage for AlphaCrown {
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        let mut work = Work::default();
-        if known.ends.is_none() || known.margins.is_empty() {
-            work +=
-                Propagation { name: "crown", options: self.crown }.settle(worker, ball, known)?;
-        }
+        let mut work = first(self.crown, worker, ball, known)?;
         let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
         let Self { crown: Options { semantics, .. }, settings } = self;
         let (around, runner) = (ball.around(), &mut worker.runner);
@@ -88,11 +92,7 @@ impl Stage for LinearProgram {
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        let mut work = Work::default();
-        if known.ends.is_none() || known.margins.is_empty() {
-            work +=
-                Propagation { name: "crown", options: self.crown }.settle(worker, ball, known)?;
-        }
+        let mut work = first(self.crown, worker, ball, known)?;
         let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
         let Self { crown: Options { semantics, .. }, settings } = self;
         let (around, runner) = (ball.around(), &mut worker.runner);
@@ -137,11 +137,7 @@ impl Stage for DualAscent {
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        let mut work = Work::default();
-        if known.ends.is_none() || known.margins.is_empty() {
-            work +=
-                Propagation { name: "crown", options: self.crown }.settle(worker, ball, known)?;
-        }
+        let mut work = first(self.crown, worker, ball, known)?;
         let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
         let Self { crown: Options { semantics, .. }, settings } = self;
         let (around, runner) = (ball.around(), &mut worker.runner);
