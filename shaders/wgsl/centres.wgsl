@@ -5,9 +5,9 @@
 //
 // No sum overflows: a product of digits is at most 2^18, so three for each of 2048 columns, and what was
 // carried, stay below 2^31, as does one for each of 4096, the most there are, with all that is carried
-// there. Integers are exact so in any order; so are `>>`, which keeps the sign, `&`, and conversions to floats
-// of parts below 2^24. With scales from 2^-90 to 2^90 no product of a sum is subnormal or infinite; other
-// scales, as that of what is no number, leave the interval step's centre.
+// there. Integers are exact so in any order; so are `>>`, which keeps the sign, `&`, and conversions to
+// floats of parts below 2^24. With scales from 2^-90 to 2^90 no product of a sum is subnormal or infinite;
+// other scales, as that of what is no number, leave the interval step's centre.
 
 // [rows][cols] multiples of a unit for each row, at most 2^29 in size and off by 1/2.
 @group(0) @binding(1) var<storage, read> digits: array<i32>;
