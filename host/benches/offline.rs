@@ -86,9 +86,7 @@ fn bench(path: &Path, set: &dataset::Dataset, (rate, decay): (f32, f32)) {
             .expect("in range");
         program_seconds += begun.elapsed().as_secs_f64();
         program_gain.push(gain(&lower));
-        if solved.troubled > 0 {
-            eprintln!("{i} {solved:?}");
-        }
+        assert_eq!(solved.troubled, 0, "image {i}: {solved:?}");
         for (k, iterations) in ITERATIONS.into_iter().enumerate() {
             let mut lower = before.clone();
             let mut rows = Rows { layer, matrix: &matrix, lower: &mut lower, goal };

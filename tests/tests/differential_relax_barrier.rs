@@ -155,7 +155,7 @@ fn radii_by_linear_programs_are_the_papers() {
         let words = outside::words(&outside::network(&path));
         let mean = |options: Options, settings: lp::Settings| {
             let stages = || -> [SharedStage; 2] {
-                let program = LinearProgram { crown: options, settings };
+                let program = LinearProgram { crown: options, settings, start: lp::clarabel };
                 [propagation("crown", options), std::sync::Arc::new(program)]
             };
             let search = Search { tolerance: 1e-5 * greedy, budget: 200, start: 1e-3 * greedy };

@@ -54,7 +54,8 @@ fn robust_errors_are_the_papers() {
         let fast_lin = Options { intersect: false, ..Options::new(Method::FastLin) };
         let greedy = question(vec![propagation("fast-lin", fast_lin)]);
         let attack = Attack { clip: ends, ..Attack::new(AttackMethod::Pgd) };
-        let program = LinearProgram { crown, settings: lp::Settings { all: true } };
+        let settings = lp::Settings { all: true };
+        let program = LinearProgram { crown, settings, start: lp::clarabel };
         let all = question(vec![
             propagation("crown", crown),
             Arc::new(Sieve { attack }),

@@ -3,11 +3,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use certus::attack::Worker;
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::offline::lp::{
     self, Clarabel, Program, Settings, Solution, Solved, Solver, Start, Trouble,
 };
+use certus::plan::{LinearProgram, SharedStage};
+use certus::question::Question;
+use certus::report::Verdict;
 use certus::slopes::{self, Around, Rows};
 use certus_engine::bounds::{Given, Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
@@ -46,15 +50,19 @@ fn crown(
     Some(Crown { lower, lo, hi })
 }
 
-/// For the margin `c - relu(r - s)` against 0 of a net with one input in [-1, 1], where r and s are the
-/// same `relu(x)` twice: whether it is proved, and its bound by one program.
-fn by_hand(c: f32, all: bool) -> (bool, f32) {
-    let layers = vec![
+/// The net of [`by_hand`].
+fn twice(c: f32) -> Vec<u32> {
+    words(&network(vec![
         affine(&[&[1.0], &[1.0]], &[0.0, 0.0], Activation::Relu),
         affine(&[&[1.0, -1.0]], &[0.0], Activation::Relu),
         affine(&[&[-1.0], &[0.0]], &[c, 0.0], Activation::Identity),
-    ];
-    let words = words(&network(layers));
+    ]))
+}
+
+/// For the margin `c - relu(r - s)` against 0 of a net with one input in [-1, 1], where r and s are the
+/// same `relu(x)` twice: whether it is proved, and its bound by one program.
+fn by_hand(c: f32, all: bool) -> (bool, f32) {
+    let words = twice(c);
     let model = Model::from_words(&words).expect("packed here");
     let mut runner = Runner::new(model, false);
     let around = Around { center: &[0.0], epsilon: 1.0, norm: Norm::Linf, clip: None };
@@ -90,6 +98,74 @@ fn the_barrier_is_where_it_is_by_hand() {
         let gap = value - f64::from(found[0].1);
         // What its f32 sums may be off by.
         assert!((0.0..32.0 * f64::from(f32::EPSILON)).contains(&gap), "{c}: {gap:e}");
+    }
+}
+
+/// Gives up at once.
+struct Stuck;
+
+impl Solver for Stuck {
+    fn solve(&mut self, _: &[f64], _: f64) -> Solution {
+        let trouble = Some(Trouble::Iterations);
+        Solution { value: f64::INFINITY, multipliers: Vec::new(), trouble }
+    }
+}
+
+#[test]
+fn a_sample_that_a_solver_failed_at_is_unknown_and_says_why() {
+    let honest: fn(&Program<'_>) -> Box<dyn Solver> = lp::clarabel;
+    let stuck: fn(&Program<'_>) -> Box<dyn Solver> = |_| Box::new(Stuck);
+    // A little below the barrier, so that nothing is given up before there are programs.
+    let words = twice(0.4995);
+    let model = Model::from_words(&words).expect("packed here");
+    for (start, trouble) in [(honest, None), (stuck, Some(Trouble::Iterations))] {
+        let crown = Options::new(Method::Crown);
+        let program = LinearProgram { crown, settings: Settings { all: true }, start };
+        let question = Question::new(Norm::Linf, [Arc::new(program) as SharedStage]);
+        let mut worker = Worker::new(model, false);
+        let answer = question.certify(&mut worker, 0, &[0.0], Some(0), 1.0);
+        assert_eq!(answer.record.verdict, Verdict::Unknown);
+        assert!(answer.solved.programs > 0 && answer.solved.trouble == trouble);
+        assert_eq!(answer.solved.troubled > 0, trouble.is_some());
+    }
+}
+
+#[test]
+fn dead_layers_and_points_are_no_trouble() {
+    let dead = affine(&[&[1.0], &[2.0]], &[-9.0, -9.0], Activation::Relu);
+    let bent = affine(&[&[1.0], &[-1.0]], &[0.0, 0.1], Activation::Relu);
+    let single = affine(&[&[1.0], &[-1.0]], &[0.5, 0.0], Activation::Identity);
+    let last = affine(&[&[1.0, 1.0], &[-1.0, 0.5]], &[0.5, 0.0], Activation::Identity);
+    let between = affine(&[&[1.0, 1.0], &[1.0, -1.0]], &[-9.0, -9.0], Activation::Relu);
+    for (name, layers, epsilon) in [
+        ("no hidden layer", vec![single], 1.0),
+        ("a dead layer", vec![dead, last.clone()], 1.0),
+        ("a point", vec![bent.clone(), last.clone()], 0.0),
+        // Its first layer bends, but nothing of that comes through.
+        ("a dead layer behind another", vec![bent, between, last], 1.0),
+    ] {
+        let words = words(&network(layers));
+        let model = Model::from_words(&words).expect("packed here");
+        for (norm, clip) in [Norm::Linf, Norm::L2, Norm::L1, Norm::new(3.0).expect("a norm")]
+            .into_iter()
+            .flat_map(|norm| [(norm, None), (norm, Some((&[-1.0f32][..], &[1.0f32][..])))])
+        {
+            let around = Around { center: &[0.25], epsilon, norm, clip };
+            let mut runner = Runner::new(model, false);
+            let (spec, layer) = (Spec::Margins { class: 0 }, model.depth() - 1);
+            let found = crown(&mut runner, &around, Semantics::Real, &spec).expect("small");
+            let Crown { mut lower, lo, hi } = found;
+            let (before, mut solved) = (lower[0], Solved::default());
+            let (goal, start) = (f32::INFINITY, &lp::clarabel);
+            let mut rows = Rows { layer, matrix: &[1.0, -1.0], lower: &mut lower, goal };
+            let (semantics, ends) = (Semantics::Real, (&lo[..], &hi[..]));
+            lp::tighten(&mut runner, &around, semantics, ends, &mut rows, start, &mut solved)
+                .expect("small");
+            assert_eq!(solved.troubled, 0, "{name}, {norm}: {solved:?}");
+            assert!(lower[0] >= before && lower[0] < 10.0, "{name}, {norm}: {lower:?}");
+            let programs = u64::from(name == "a dead layer behind another");
+            assert_eq!(solved.programs, programs, "{name}, {norm}");
+        }
     }
 }
 

@@ -38,11 +38,15 @@ pub struct Settings {
     /// Whether [`improve`] gives up where no slopes can prove what is asked, rather than go on for
     /// margins that are merely better.
     pub give_up: bool,
+    /// Whether [`improve`] searches for slopes of pre-activation bounds too, where those of the margins
+    /// do not do; off, it climbs the dual of [`crate::offline::lp`]'s LP-LAST.
+    pub inside: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { iterations: 20, rate: 0.5, curved: 0.05, decay: 0.98, shared: false, give_up: false }
+        let (shared, give_up, inside) = (false, false, true);
+        Self { iterations: 20, rate: 0.5, curved: 0.05, decay: 0.98, shared, give_up, inside }
     }
 }
 
@@ -51,7 +55,8 @@ const MOST_WORK: u64 = 20_000_000_000;
 
 /// Raises lower bounds of the margins of `class` until all are above 0, from pre-activation bounds:
 /// with slopes searched for; where that does not do, with pre-activation bounds whose slopes were
-/// searched for too, if that takes no more than some seconds. With [`Settings::give_up`], neither where
+/// searched for too, if that takes no more than some seconds and [`Settings::inside`] has it. With
+/// [`Settings::give_up`], neither where
 /// the convex barrier of these relaxations is below 0 (Salman et al., 2019).
 ///
 /// `lower`: in the order of [`certus_engine::spec::Spec::Margins`]. `lo`, `hi`: of all neurons, valid over
@@ -79,7 +84,8 @@ pub fn improve(
     if open(lower) && !barrier.as_mut().is_some_and(Barrier::given) {
         work += margins(runner, around, semantics, (&*lo, &*hi), class, lower, 0.0, settings)?;
     }
-    if open(lower)
+    if settings.inside
+        && open(lower)
         && ends_work(&model, (&*lo, &*hi), settings) <= MOST_WORK
         && !barrier.as_mut().is_some_and(Barrier::any)
     {

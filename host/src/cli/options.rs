@@ -14,8 +14,8 @@ use crate::attack::Attack;
 use crate::error::{Error, Result};
 use crate::offline::{dual, lp};
 use crate::plan::{
-    self, AlphaCrown, CrownQuad, DualAscent, FastLip, LinearProgram, RegionSearch, SharedStage,
-    Sieve, Simplex, propagation,
+    self, AlphaCrown, CrownQuad, FastLip, LinearProgram, RegionSearch, SharedStage, Sieve, Simplex,
+    propagation,
 };
 
 /// How bounds are found.
@@ -226,11 +226,11 @@ impl MethodArgs {
             }
             MethodArg::Dual => {
                 let settings = Settings { give_up: ask == Ask::Radius, ..dual::settings() };
-                vec![Arc::new(DualAscent { crown, settings })]
+                vec![Arc::new(AlphaCrown { crown, settings })]
             }
             MethodArg::Lp => {
                 let settings = lp::Settings { all: self.lp == LpArg::All };
-                let program = LinearProgram { crown, settings };
+                let program = LinearProgram { crown, settings, start: lp::clarabel };
                 let mut stages = bounds("crown", Method::Crown);
                 if ask == Ask::Ball {
                     stages.push(Arc::new(Sieve::default()));

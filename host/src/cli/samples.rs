@@ -303,8 +303,14 @@ impl<'a> Setup<'a> {
             };
             say(format_args!("row {index} is unknown: {why}{others}"));
         }
+        let solved = *lock(&solved);
+        if let Some(trouble) = solved.trouble {
+            let Solved { programs, troubled, .. } = solved;
+            let what = "programs ended without an optimum, which may cost bounds";
+            say(format_args!("{troubled} of {programs} {what}; of the last, {trouble}"));
+        }
         if args.verbose {
-            verbose::print(&lock(&work), &lock(&solved), todo.len(), threads, seconds);
+            verbose::print(&lock(&work), &solved, todo.len(), threads, seconds);
             if format != Format::Table && lines.len() > 1 {
                 verbose::stages(&lines);
             }

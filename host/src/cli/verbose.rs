@@ -23,8 +23,7 @@ pub fn print(work: &Work, solved: &Solved, samples: usize, threads: usize, secon
         bounds(work, samples);
     }
     if solved.programs > 0 {
-        let what = "programs solved, of them without an optimum";
-        note(format_args!("        {} {what}: {}", number(solved.programs), solved.troubled));
+        note(format_args!("        {} programs solved", number(solved.programs)));
     }
     let rate = count(samples as f64 / seconds.max(1e-9));
     let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };

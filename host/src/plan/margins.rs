@@ -11,7 +11,7 @@ use super::{Ball, Done, Known, Stage};
 use crate::alpha::{self, Settings};
 use crate::attack::Worker;
 use crate::error::Result;
-use crate::offline::{dual, lp};
+use crate::offline::lp;
 use crate::relaxed::{fast_lip, quad};
 
 /// One of the engine's methods.
@@ -51,7 +51,8 @@ fn first(options: Options, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut
     Propagation { name: "crown", options }.settle(worker, ball, known)
 }
 
-/// CROWN's slopes optimised, from the pre-activation bounds that are known, or CROWN's.
+/// CROWN's slopes optimised, from the pre-activation bounds that are known, or CROWN's; dual ascent where
+/// those stay as they are.
 #[derive(Clone, Copy, Debug)]
 pub struct AlphaCrown {
     /// How CROWN goes before, where nothing is known.
@@ -62,7 +63,7 @@ pub struct AlphaCrown {
 
 impl Stage for AlphaCrown {
     fn name(&self) -> &'static str {
-        "alpha-crown"
+        if self.settings.inside { "alpha-crown" } else { "dual" }
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
@@ -84,6 +85,8 @@ pub struct LinearProgram {
     pub crown: Options,
     /// How far it goes.
     pub settings: lp::Settings,
+    /// What solves it.
+    pub start: fn(&lp::Program<'_>) -> Box<dyn lp::Solver>,
 }
 
 impl Stage for LinearProgram {
@@ -94,7 +97,7 @@ impl Stage for LinearProgram {
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
         let mut work = first(self.crown, worker, ball, known)?;
         let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
-        let Self { crown: Options { semantics, .. }, settings } = self;
+        let Self { crown: Options { semantics, .. }, settings, start } = self;
         let (around, runner) = (ball.around(), &mut worker.runner);
         let ends = (&mut lo[..], &mut hi[..]);
         let (begun, progress) = (Instant::now(), &worker.progress);
@@ -104,7 +107,7 @@ impl Stage for LinearProgram {
                 progress.note(told(ball.index, &stand, begun.elapsed().as_secs_f64()));
             }
         };
-        let (class, start) = (ball.class, &lp::clarabel);
+        let class = ball.class;
         let (more, solved) = lp::improve(
             runner, &around, *semantics, ends, class, margins, settings, start, &watch,
         )?;
@@ -120,31 +123,6 @@ fn told(index: usize, stand: &lp::Stand, seconds: f64) -> String {
     format!(
         "row {index}: {seconds:.0} s, layer {layer}, program {done} of {of}, margin {margin:.3e}"
     )
-}
-
-/// Dual ascent, from the pre-activation bounds that are known, or CROWN's.
-#[derive(Clone, Copy, Debug)]
-pub struct DualAscent {
-    /// How CROWN goes before, where nothing is known.
-    pub crown: Options,
-    /// The steps.
-    pub settings: Settings,
-}
-
-impl Stage for DualAscent {
-    fn name(&self) -> &'static str {
-        "dual"
-    }
-
-    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        let mut work = first(self.crown, worker, ball, known)?;
-        let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
-        let Self { crown: Options { semantics, .. }, settings } = self;
-        let (around, runner) = (ball.around(), &mut worker.runner);
-        let ends = (&lo[..], &hi[..]);
-        work += dual::improve(runner, &around, *semantics, ends, ball.class, margins, settings)?;
-        Ok(work)
-    }
 }
 
 /// CROWN-Quad.

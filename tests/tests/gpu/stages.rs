@@ -91,6 +91,7 @@ const SETTINGS: Settings = Settings {
     decay: 0.98,
     shared: false,
     give_up: false,
+    inside: true,
 };
 
 #[test]

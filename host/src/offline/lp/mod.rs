@@ -23,7 +23,7 @@ use crate::alpha::{self, Barrier};
 use crate::cpu::Runner;
 use crate::slopes::live::{Live, gather};
 use crate::slopes::{self, Around, MarginRows, Open, Rows, Search, Slopes};
-pub use program::{Cone, Program};
+pub use program::{Cone, Constraints, Program};
 pub use solver::{Clarabel, Solution, Solver, Trouble};
 
 /// How far to go.
@@ -93,7 +93,7 @@ pub fn clarabel(program: &Program<'_>) -> Box<dyn Solver> {
     Box::new(Clarabel::new(program))
 }
 
-/// By how much of its terms' size an optimum must be below the goal for the row to be given up.
+/// By how much of its terms' sizes an optimum must be below the goal for the row to be given up.
 const SURE: f64 = 1e-6;
 
 /// Slopes of all rows, lower and upper, `[rows][neurons]`.
@@ -120,31 +120,32 @@ impl Search for Programs<'_> {
         let layer = layers.len() - 1;
         let one = |solver: &mut Box<dyn Solver>, r: usize| {
             let (objective, constant) = program.objective(&open.matrix[r * width..][..width]);
+            let size = objective.iter().fold(constant.abs(), |size, a| size + a.abs());
             let solution = solver.solve(&objective, constant);
             let (mut lower, mut upper) = crown.clone();
             program.slopes(&solution.multipliers, &layers, (&mut lower, &mut upper));
             let done = 1 + done.fetch_add(1, Ordering::Relaxed);
             watch(Stand { layer, done, of: rows, margin });
-            ((lower, upper), solution)
+            let below = f64::from(open.goal) - SURE * size;
+            let hopeless = solution.trouble.is_none() && solution.value < below;
+            ((lower, upper), solution, hopeless)
         };
         if self.stop {
             let mut order: Vec<usize> = (0..rows).collect();
             order.sort_by(|a, b| open.lower[*a].total_cmp(&open.lower[*b]));
             let mut solver = (self.start)(&program);
             for r in order {
-                let (slopes, solution) = one(&mut solver, r);
+                let (slopes, solution, hopeless) = one(&mut solver, r);
                 found[r] = slopes;
                 self.solved.add(&solution);
-                let goal = f64::from(open.goal);
-                let sure = SURE * (1.0 + goal.abs());
-                if solution.trouble.is_none() && solution.value < goal - sure {
+                if hopeless {
                     break;
                 }
             }
         } else {
             let each = (0..rows).into_par_iter();
             let each = each.map_init(|| (self.start)(&program), one).collect::<Vec<_>>();
-            for (found, (slopes, solution)) in found.iter_mut().zip(each) {
+            for (found, (slopes, solution, _)) in found.iter_mut().zip(each) {
                 *found = slopes;
                 self.solved.add(&solution);
             }
@@ -195,8 +196,8 @@ pub fn tighten(
 /// and no program is begun where a point of the relaxation shows that none can do.
 ///
 /// `watch` is told of each program that ends. `lower`: in the order of
-/// [`certus_engine::spec::Spec::Margins`]. `lo`, `hi`: of all neurons, valid
-/// over the region; they may become tighter. What holds is what [`slopes::tighten`] says.
+/// [`certus_engine::spec::Spec::Margins`]. `lo`, `hi`: of all neurons, valid over the region; they may
+/// become tighter. What holds is what [`slopes::tighten`] says.
 ///
 /// # Errors
 /// The engine's. Memory and work: those of [`slopes::tighten`]; and a program of the live weights for

@@ -19,14 +19,14 @@ const ENVELOPE: usize = 9;
 
 /// Sparse rows with a right-hand side each.
 #[derive(Clone, Debug, Default)]
-pub struct Rows {
+pub struct Constraints {
     /// Entries: row, column, coefficient.
     pub entries: Vec<(usize, usize, f64)>,
     /// What the rows are equal to, or at most.
     pub right: Vec<f64>,
 }
 
-impl Rows {
+impl Constraints {
     fn push(&mut self, entries: impl IntoIterator<Item = (usize, f64)>, right: f64) {
         let row = self.right.len();
         let entries = entries.into_iter().filter(|(_, a)| *a != 0.0);
@@ -88,10 +88,10 @@ impl Line {
 pub struct Program<'l> {
     /// What bounds each column, infinite where nothing does.
     pub ends: Vec<(f64, f64)>,
-    /// Rows that equal their right-hand side.
-    pub equal: Rows,
-    /// Rows that are at most their right-hand side.
-    pub below: Rows,
+    /// Constraints that equal their right-hand side.
+    pub equal: Constraints,
+    /// Constraints that are at most their right-hand side.
+    pub below: Constraints,
     /// Further restrictions.
     pub cones: Vec<Cone>,
     neurons: Vec<Vec<Envelope>>,
@@ -115,8 +115,8 @@ impl<'l> Program<'l> {
         }
         let mut program = Self {
             ends: Vec::new(),
-            equal: Rows::default(),
-            below: Rows::default(),
+            equal: Constraints::default(),
+            below: Constraints::default(),
             cones: Vec::new(),
             neurons: Vec::new(),
             posts: Vec::new(),

@@ -6,7 +6,7 @@ use clarabel::solver::{
     SolverStatus, SupportedConeT, ZeroConeT,
 };
 
-use super::program::{Cone, Program, Rows};
+use super::program::{Cone, Constraints, Program};
 
 /// Something that minimises functions over a program's columns.
 pub trait Solver {
@@ -80,7 +80,7 @@ impl Clarabel {
     pub fn new(program: &Program<'_>) -> Self {
         let columns = program.columns();
         let (mut at, mut column, mut entry, mut right) = (vec![], vec![], vec![], vec![]);
-        let mut push = |rows: &Rows| {
+        let mut push = |rows: &Constraints| {
             let from = right.len();
             for (row, col, a) in &rows.entries {
                 at.push(from + row);
@@ -142,8 +142,8 @@ impl Clarabel {
 }
 
 /// The columns' ends as rows.
-fn ends(ends: &[(f64, f64)]) -> Rows {
-    let mut rows = Rows::default();
+fn ends(ends: &[(f64, f64)]) -> Constraints {
+    let mut rows = Constraints::default();
     for (j, (lo, hi)) in ends.iter().enumerate() {
         for (side, end) in [(-1.0, -lo), (1.0, *hi)] {
             if end.is_finite() {
