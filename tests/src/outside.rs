@@ -24,6 +24,11 @@ pub fn long() -> bool {
     std::env::var("CERTUS_LONG").is_ok_and(|value| value == "1")
 }
 
+/// Whether tests that take a quarter of an hour and more are asked for (`CERTUS_HOURS=1`).
+pub fn hours() -> bool {
+    std::env::var("CERTUS_HOURS").is_ok_and(|value| value == "1")
+}
+
 /// Whether `test`, which takes minutes, shall run; says so where it shall not.
 ///
 /// Not being asked for is no lack: it does not go into the log of skipped tests.

@@ -25,7 +25,7 @@ const REGIONS: usize = 20;
 /// How much further than the simplex certificate in f32 the search in f64 must see.
 const ROUNDING: f64 = 1e-5;
 
-/// The nets of a folder, small ones only unless the run is long.
+/// The nets of a folder, small ones only unless the run may take an hour.
 fn nets(test: &str, folder: &str) -> Vec<PathBuf> {
     let Some(folder) = outside::find(test, folder) else { return Vec::new() };
     let entries =
@@ -33,7 +33,7 @@ fn nets(test: &str, folder: &str) -> Vec<PathBuf> {
     let mut nets: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|e| e == "onnx")).collect();
     nets.sort();
-    nets.retain(|path| outside::long() || name(path).contains("MLP_2_100"));
+    nets.retain(|path| outside::hours() || name(path).contains("MLP_2_100"));
     nets
 }
 

@@ -34,7 +34,7 @@ use context::Context;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test  [--long] [--no-install]   set up what is missing, then every test
+  test  [--long | --hours] [--no-install]   set up what is missing, then every test
   firmware [--no-install] [--bless]
                                   the programs for microcontrollers: bits, sizes, panics, figures
   bench [ARGUMENTS..]             the benchmarks; arguments go to `cargo bench -p certus`
@@ -44,6 +44,7 @@ cargo xtask COMMAND
   help                            this text
 
   --long         also what takes minutes: whole data sets, more random networks
+  --hours        also what takes a quarter of an hour each: published figures of linear programs
   --bless        write what is found to tests/golden/figures.txt and fly.txt
   --no-install   install nothing; a step that lacks something is skipped, with the reason
 

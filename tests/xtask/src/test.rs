@@ -24,10 +24,11 @@ const GPU: [[&str; 4]; 2] =
 
 /// Runs it.
 pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> {
-    let (mut long, mut install) = (false, true);
+    let (mut long, mut hours, mut install) = (false, false, true);
     for argument in arguments {
         match argument.as_str() {
             "--long" => long = true,
+            "--hours" => (long, hours) = (true, true),
             "--no-install" => install = false,
             other => return Err(format!("test: no option {other:?}")),
         }
@@ -39,7 +40,7 @@ pub fn command(context: &Context, arguments: &[String]) -> Result<bool, String> 
 
     let mut report = Report::default();
     let log = SkipLog::new(context)?;
-    let tests = Tests { context, ready: &ready, long, log: &log };
+    let tests = Tests { context, ready: &ready, long, hours, log: &log };
     report.step("tests of the workspace", || tests.workspace());
     for driver in &DRIVERS {
         report.step(&format!("gpu ({})", driver.name), || tests.on_gpu(driver));
@@ -96,6 +97,7 @@ struct Tests<'a> {
     context: &'a Context,
     ready: &'a Ready,
     long: bool,
+    hours: bool,
     log: &'a SkipLog,
 }
 
@@ -138,6 +140,9 @@ impl Tests<'_> {
         command.env("CERTUS_SKIP_LOG", &self.log.0);
         if self.long {
             command.env("CERTUS_LONG", "1");
+        }
+        if self.hours {
+            command.env("CERTUS_HOURS", "1");
         }
         let (mut passed, mut failed) = (0, 0);
         let outcome = run_seeing(command, |line| {
