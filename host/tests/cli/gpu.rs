@@ -63,6 +63,8 @@ fn what_no_gpu_knows_is_refused() {
     let (model, data) = (example("digits.onnx"), example("digits.npz"));
     let ask = ["radius", &model, "--data", &data, "--backend", "gpu", "--method", "lp"];
     refused(&ask, &["--backend gpu: expected --method auto,", "of certify, lp"]);
+    let ask = ["radius", &model, "--data", &data, "--backend", "gpu", "--exact"];
+    refused(&ask, &["--exact: expected --backend cpu, no GPU knows exact distances"]);
     for (what, told) in [
         (
             &["certify", "--method", "forward"][..],
