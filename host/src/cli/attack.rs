@@ -6,8 +6,9 @@ use certus_engine::bounds::{self as engine, Options};
 use clap::ValueEnum;
 
 use super::Outcome;
+use super::numbers::{parse_epsilon, parse_step};
 use super::on_device::OnDevice;
-use super::options::{Plan, name, parse_epsilon, parse_step};
+use super::options::{Plan, name};
 use super::samples::{RunArgs, Setup};
 use super::witness::Witnesses;
 use crate::attack::{Aim, Attack, DeepFool, Descent, Method};

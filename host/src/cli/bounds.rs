@@ -10,10 +10,8 @@ use certus_engine::spec::Spec;
 use super::Outcome;
 use super::inputs::{check_output, checked, read_blob};
 use super::message::say;
-use super::options::{
-    ComputeArgs, FormatArg, LARGEST_END, MethodArg, MethodArgs, OutArgs, down, name, numbers,
-    parse_epsilon, parse_norm, up,
-};
+use super::numbers::{LARGEST_END, down, numbers, parse_epsilon, parse_norm, up};
+use super::options::{ComputeArgs, FormatArg, MethodArg, MethodArgs, OutArgs, name};
 use crate::cpu::{Report, Runner};
 use crate::dataset::{self, CsvLabels, Dataset};
 use crate::error::{Error, Result};
@@ -80,9 +78,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let message = format!("--method {method} is a distance, not bounds");
         return Err(Error::Usage(format!("{message}; expected another method")));
     }
-    if [MethodArg::AlphaCrown, MethodArg::CrownQuad, MethodArg::FastLip]
-        .contains(&args.method.method)
-    {
+    if args.method.engine().is_empty() {
         let method = name(args.method.method);
         let message = format!("--method {method} bounds margins of a classifier, not outputs");
         return Err(Error::Usage(format!("{message}; expected another method")));

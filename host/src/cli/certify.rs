@@ -1,7 +1,8 @@
 //! `certus certify`: one radius for every sample.
 
 use super::Outcome;
-use super::options::{Ask, MethodArgs, parse_epsilon};
+use super::numbers::parse_epsilon;
+use super::options::{Ask, MethodArgs};
 use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::{Attack, Method};

@@ -30,7 +30,7 @@ pub fn check(
         let message = if attack {
             "--backend gpu: expected --method pgd, no GPU knows other attacks"
         } else {
-            "--backend gpu: expected --method auto, alpha-crown, dual, crown, crown-ibp, fast-lin, ibp, simplex or, of certify, lp, no GPU knows others"
+            "--backend gpu: expected --method auto, alpha-crown, dual, crown, crown-ibp, fast-lin, ibp, simplex or, of certify, lp or sdp, no GPU knows others"
         };
         return Err(Error::Usage(message.to_owned()));
     };

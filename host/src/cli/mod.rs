@@ -15,6 +15,7 @@ mod inputs;
 mod inspect;
 mod merge;
 mod message;
+mod numbers;
 mod on_device;
 mod options;
 mod pack;

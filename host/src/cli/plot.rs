@@ -7,7 +7,7 @@ use certus_engine::simplex::{Query, Simplex, Violation};
 
 use super::Outcome;
 use super::inputs::{check_output, checked, read_network};
-use super::options::{LARGEST_END, parse_epsilon, parse_norm};
+use super::numbers::{LARGEST_END, parse_epsilon, parse_norm};
 use crate::blob::{self, WeightKind};
 use crate::cpu::Runner;
 use crate::dataset::{self, CsvLabels};

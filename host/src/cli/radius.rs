@@ -3,7 +3,8 @@
 use certus_engine::region::Norm;
 
 use super::Outcome;
-use super::options::{Ask, MethodArg, MethodArgs, parse_epsilon};
+use super::numbers::parse_epsilon;
+use super::options::{Ask, MethodArg, MethodArgs};
 use super::samples::{RunArgs, Setup};
 use super::witness::{AttackArgs, Witnesses};
 use crate::attack::Nearest;

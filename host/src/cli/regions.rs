@@ -3,7 +3,8 @@
 use certus_engine::model::Model;
 use certus_engine::monitor::Rule;
 
-use super::options::{ComputeArgs, LARGEST_END, down, numbers, up};
+use super::numbers::{LARGEST_END, down, numbers, up};
+use super::options::ComputeArgs;
 use crate::cover::{Ask, Cover, Settings, cover};
 use crate::error::{Error, Result};
 

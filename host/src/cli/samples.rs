@@ -12,10 +12,9 @@ use certus_engine::region::Norm;
 
 use super::inputs::{DataArgs, check_output, checked, read_blob};
 use super::message::say;
+use super::numbers::{LARGEST_END, down, parse_norm, up};
 use super::on_device::Run;
-use super::options::{
-    Ask, ComputeArgs, FormatArg, LARGEST_END, OutArgs, Plan, down, parse_norm, up,
-};
+use super::options::{Ask, ComputeArgs, FormatArg, OutArgs, Plan};
 use super::stream::Stream;
 use super::{Outcome, gpu, verbose};
 use crate::attack::{Attack, Worker};

@@ -5,6 +5,8 @@
 //!
 //! * [`lp`]: the layer-wise relaxation as a linear program, at its end or for every neuron.
 //! * [`dual`]: the dual of the first of the two, climbed.
+//! * [`sdp`]: the semidefinite relaxation, which ties neurons to one another.
 
 pub mod dual;
 pub mod lp;
+pub mod sdp;

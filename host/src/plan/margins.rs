@@ -11,7 +11,7 @@ use super::{Ball, Done, Known, Stage};
 use crate::alpha::{self, Settings};
 use crate::attack::Worker;
 use crate::error::Result;
-use crate::offline::lp;
+use crate::offline::{lp, sdp};
 use crate::relaxed::{fast_lip, quad};
 
 /// One of the engine's methods.
@@ -43,12 +43,12 @@ impl Stage for Propagation {
     }
 }
 
-/// CROWN's bounds, where none are known.
+/// Bounds by propagation, where none are known.
 fn first(options: Options, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
     if known.ends.is_some() && !known.margins.is_empty() {
         return Ok(Work::default());
     }
-    Propagation { name: "crown", options }.settle(worker, ball, known)
+    Propagation { name: "", options }.settle(worker, ball, known)
 }
 
 /// CROWN's slopes optimised, from the pre-activation bounds that are known, or CROWN's; dual ascent where
@@ -111,6 +111,50 @@ impl Stage for LinearProgram {
         let (more, solved) = lp::improve(
             runner, &around, *semantics, ends, class, margins, settings, start, &watch,
         )?;
+        known.solved += solved;
+        work += more;
+        Ok(work)
+    }
+}
+
+/// The semidefinite relaxation, from the pre-activation bounds that are known, or those of `inside`.
+#[derive(Clone, Copy, Debug)]
+pub struct Semidefinite {
+    /// How bounds are found, where none are known.
+    pub inside: Options,
+    /// What solves it.
+    pub start: sdp::Start,
+}
+
+impl Stage for Semidefinite {
+    fn name(&self) -> &'static str {
+        "sdp"
+    }
+
+    fn check(&self, model: &Model<'_>, _norm: Norm) -> Result<()> {
+        sdp::check(model, self.inside.semantics)
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let mut work = first(self.inside, worker, ball, known)?;
+        let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
+        let Options { semantics, .. } = self.inside;
+        let (around, runner) = (ball.around(), &mut worker.runner);
+        let (begun, progress) = (Instant::now(), &worker.progress);
+        let watch = |at: usize, of: usize, sdp::Stand { bound, value }: sdp::Stand| {
+            let seconds = begun.elapsed().as_secs();
+            if seconds > 0 {
+                progress.note(format!(
+                    "row {}: {seconds} s, margin {} of {of}, bound {bound:.3e}, gap {:.1e}",
+                    ball.index,
+                    at + 1,
+                    value - bound
+                ));
+            }
+        };
+        let (ends, class) = ((&lo[..], &hi[..]), ball.class);
+        let (more, solved) =
+            sdp::improve(runner, &around, semantics, ends, class, margins, self.start, &watch)?;
         known.solved += solved;
         work += more;
         Ok(work)

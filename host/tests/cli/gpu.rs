@@ -33,6 +33,7 @@ fn without_a_gpu_the_cpu_does_it_all() {
         &[&["certify", "--method", "alpha-crown"][..], &near].concat(),
         &[&["certify", "--method", "dual"][..], &near].concat(),
         &[&["certify", "--method", "lp"][..], &near].concat(),
+        &[&["certify", "--method", "sdp"][..], &near].concat(),
     ] {
         let found = without_gpu(what);
         let told = String::from_utf8(found.stderr).unwrap();
@@ -62,13 +63,13 @@ fn a_profile_is_a_gpus() {
 fn what_no_gpu_knows_is_refused() {
     let (model, data) = (example("digits.onnx"), example("digits.npz"));
     let ask = ["radius", &model, "--data", &data, "--backend", "gpu", "--method", "lp"];
-    refused(&ask, &["--backend gpu: expected --method auto,", "of certify, lp"]);
+    refused(&ask, &["--backend gpu: expected --method auto,", "of certify, lp or sdp"]);
     let ask = ["radius", &model, "--data", &data, "--backend", "gpu", "--exact"];
     refused(&ask, &["--exact: expected --backend cpu, no GPU knows exact distances"]);
     for (what, told) in [
         (
             &["certify", "--method", "forward"][..],
-            "--method auto, alpha-crown, dual, crown, crown-ibp, fast-lin, ibp, simplex or, of certify, lp",
+            "--method auto, alpha-crown, dual, crown, crown-ibp, fast-lin, ibp, simplex or, of certify, lp or sdp",
         ),
         (&["certify", "--method", "decision-boundary"], "--method auto, alpha-crown,"),
         (

@@ -1,8 +1,9 @@
-//! `--method crown-quad`, `--method fast-lip` and `--method alpha-crown`.
+//! `--method crown-quad`, `--method fast-lip`, `--method alpha-crown` and what goes on from there.
 
 use std::path::Path;
 
 use certus_engine::model::Activation;
+use serde_json::Value;
 
 use super::{Folder, blob, certus, example, larger, layer, lines, npy, refusal, refused, stdout};
 
@@ -99,9 +100,40 @@ fn alpha_crown_goes_on_where_crown_stops() {
             before.iter().zip(&after).filter(|(before, after)| *after > &(*before * 1.005));
         assert!(gained.count() >= 4, "{before:?} {after:?}");
     }
-    let ask = ["bounds", &example("pendulum.onnx"), "--box", "0,0", "1,1"];
-    let ask = [&ask[..], &["--method", "alpha-crown"]].concat();
-    refused(&ask, &["--method alpha-crown", "margins of a classifier", "expected another"]);
+    for method in ["alpha-crown", "dual", "lp", "sdp", "crown-quad", "fast-lip"] {
+        let ask = ["bounds", &example("pendulum.onnx"), "--box", "0,0", "1,1", "--method", method];
+        refused(&ask, &["--method", method, "margins of a classifier", "expected another"]);
+    }
+}
+
+/// A semidefinite program ties neurons to one another, and certifies most of what single ones leave open.
+#[test]
+fn a_semidefinite_program_certifies_what_is_left() {
+    let (model, data) = (example("digits.onnx"), example("digits.npz"));
+    let certified = |method: &[&str]| -> Vec<bool> {
+        let ask = ["certify", &model, "--data", &data, "--epsilon", "0.09", "--range", "0..20"];
+        let found = certus(&[&ask[..], &["--format", "jsonl", "--method"], method].concat());
+        let found = lines(&String::from_utf8(found.stdout).unwrap());
+        let stage = |line: &&Value| line["method"] == method[0] && line["verdict"] == "certified";
+        assert!(found.iter().any(|line| stage(&line)), "{method:?}: {found:?}");
+        found.iter().map(|line| line["verdict"] == "certified").collect()
+    };
+    let count = |of: &[bool]| of.iter().filter(|certified| **certified).count();
+    let before = certified(&["alpha-crown"]);
+    for inside in ["alpha-crown", "crown", "ibp"] {
+        let after = certified(&["sdp", "--inside", inside]);
+        assert!(before.iter().zip(&after).all(|(before, after)| after >= before), "{inside}");
+        assert!(count(&after) >= count(&before) + 8, "{inside}: {before:?} {after:?}");
+    }
+    let deployed = certified(&["sdp", "--semantics", "deployed"]);
+    assert!(count(&deployed) >= count(&before) + 8, "{deployed:?}");
+    let mut tanh = layer(2, 2, |_, _| 1.0, false);
+    tanh.activation = Activation::Tanh;
+    let folder = Folder::new();
+    let tanh = folder.file("t.certus", blob(vec![tanh, layer(2, 2, |_, _| 1.0, true)]));
+    let data = folder.file("d.npy", npy("(1, 2)", &[1.0, 0.25]));
+    let ask = ["certify", &tanh, "--data", &data, "--epsilon", "0.1", "--method", "sdp"];
+    refused(&ask, &["sdp: layer 0 has tanh, expected ReLU or leaky ReLU, not steeper below 0"]);
 }
 
 /// Each of the stronger relaxations certifies what the one before it does, and says who did.

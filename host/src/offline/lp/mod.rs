@@ -53,8 +53,8 @@ impl std::ops::AddAssign for Solved {
 }
 
 impl Solved {
-    fn add(&mut self, solution: &Solution) {
-        let trouble = solution.trouble;
+    /// Counts a program that ended with or without trouble.
+    pub(super) fn add(&mut self, trouble: Option<Trouble>) {
         *self += Self { programs: 1, troubled: u64::from(trouble.is_some()), trouble };
     }
 }
@@ -137,7 +137,7 @@ impl Search for Programs<'_> {
             for r in order {
                 let (slopes, solution, hopeless) = one(&mut solver, r);
                 found[r] = slopes;
-                self.solved.add(&solution);
+                self.solved.add(solution.trouble);
                 if hopeless {
                     break;
                 }
@@ -147,7 +147,7 @@ impl Search for Programs<'_> {
             let each = each.map_init(|| (self.start)(&program), one).collect::<Vec<_>>();
             for (found, (slopes, solution, _)) in found.iter_mut().zip(each) {
                 *found = slopes;
-                self.solved.add(&solution);
+                self.solved.add(solution.trouble);
             }
         }
         Found(found)
