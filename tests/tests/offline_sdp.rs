@@ -5,6 +5,7 @@ use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::network::{Affine, Network};
 use certus::offline::lp::{self, Solved, Trouble};
+use certus::offline::sdp::program::Form;
 use certus::offline::sdp::{self, Interior, Objective, Program, Solution, Solver, Stand, Start};
 use certus::slopes::{Around, Rows};
 use certus_engine::bounds::{Given, Method, Options, Semantics};
@@ -276,6 +277,128 @@ fn is_semidefinite(x: &Array2<f64>) -> bool {
 }
 
 #[test]
+fn a_multiplier_of_the_wrong_sign_counts_for_nothing() {
+    // relu(x) over |x| <= 1 is at most 1. That it is at least 0, taken the wrong way round, would say 0.
+    let words = words(&network(vec![
+        affine(&[&[1.0]], &[0.0], Activation::Relu),
+        affine(&[&[1.0]], &[0.0], Activation::Identity),
+    ]));
+    let model = Model::from_words(&words).expect("packed here");
+    let around = Around { center: &[0.0], epsilon: 1.0, norm: Norm::Linf, clip: None };
+    let ends = (&[-1.0, 0.0][..], &[1.0, 1.0][..]);
+    let program = Program::new(&model, &around, Semantics::Real, ends).expect("a ReLU");
+    let objective = program.objective(&[-1.0]);
+    let at_least_0 = |form: &Form| form.sign < 0.0 && form.q.row < program.order;
+    let index = program.forms.iter().position(at_least_0).expect("z >= 0");
+    let mut multipliers = Array1::zeros(program.multipliers());
+    for k in (0..program.forms.len()).filter(|k| program.square(*k).is_some()) {
+        multipliers[k] = 1e-3;
+    }
+    multipliers[index] = -0.5;
+    // What that would be good for: all of the matrix but the squares is gone.
+    let sum = program.sum(&multipliers) + &objective.matrix;
+    assert!((&sum - &(Array2::<f64>::eye(3) * 1e-3)).iter().all(|a| a.abs() < 1e-9), "{sum}");
+    assert!(sdp::proof::lower(&program, &objective, &multipliers) <= -1.0);
+    let found = Interior::default().solve(&program, &objective, &mut |_, _| false);
+    let bound = sdp::proof::lower(&program, &objective, &found.multipliers);
+    assert!((bound + 1.0).abs() < 1e-6, "{bound}");
+}
+
+/// A random net with an activation, layers of these widths.
+fn random(rng: &mut Rng, sizes: &[usize], activation: Activation) -> Network {
+    let depth = sizes.len() - 1;
+    let layers = sizes.windows(2).enumerate().map(|(k, pair)| {
+        let scale = 2.5 / (pair[0] as f32).sqrt();
+        let mut draw = |n: usize| -> Vec<f32> {
+            (0..n).map(|_| scale * (rng.f32() + rng.f32() - 1.0)).collect()
+        };
+        let rows: Vec<Vec<f32>> = (0..pair[1]).map(|_| draw(pair[0])).collect();
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        affine(
+            &rows,
+            &draw(pair[1]),
+            if k + 1 == depth { Activation::Identity } else { activation },
+        )
+    });
+    network(layers.collect())
+}
+
+/// The outputs at a point, in f64.
+fn outputs(net: &Network, x: &[f32]) -> Vec<f64> {
+    let mut x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+    for layer in &net.layers {
+        let rows = layer.weights.chunks(layer.cols).zip(&layer.bias);
+        let leak = f64::from(layer.activation.leak().expect("of two lines"));
+        let next = rows.map(|(w, b)| {
+            let z: f64 = w.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum();
+            (z + f64::from(*b)).max(leak * (z + f64::from(*b)))
+        });
+        x = next.collect();
+    }
+    x
+}
+
+#[test]
+fn no_point_of_a_cut_ball_is_below_a_bound() {
+    let (seed, mut above, mut nearest) = (seed(SEED + 2), 0, f64::INFINITY);
+    for index in 0..many(120) as u64 {
+        let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(index));
+        let mut sizes: Vec<usize> = (0..rng.usize(2..5)).map(|_| rng.usize(2..10)).collect();
+        sizes.push(2);
+        let activation = [Activation::Relu, Activation::LeakyRelu(0.1), Activation::LeakyRelu(0.5)];
+        let net = random(&mut rng, &sizes, activation[index as usize % 3]);
+        let norms = [Norm::Linf, Norm::L2, Norm::L1, Norm::new(3.0).expect("a norm")];
+        let norm = norms[index as usize % 4];
+        let center: Vec<f32> = (0..sizes[0]).map(|_| rng.f32()).collect();
+        let side = |by: f32| -> Vec<f32> { center.iter().map(|x| x + by).collect() };
+        let sides = (side(-0.0625), side(0.25));
+        let clip = rng.bool().then_some((&sides.0[..], &sides.1[..]));
+        let epsilon = [0.125, 0.5, 1.0][rng.usize(..3)];
+        let around = Around { center: &center, epsilon, norm, clip };
+        let words = words(&net);
+        let model = Model::from_words(&words).expect("packed here");
+        let (lower, solved) = bound(model, &around, &[1.0, -1.0], sdp::interior);
+        assert_eq!(solved.troubled, 0, "{index}: {solved:?}");
+        let mut least = f64::INFINITY;
+        for _ in 0..300 {
+            let way: Vec<f64> = match norm {
+                Norm::Linf => center.iter().map(|_| if rng.bool() { 1.0 } else { -1.0 }).collect(),
+                _ => center.iter().map(|_| rng.f64() - 0.5).collect(),
+            };
+            let p = match norm {
+                Norm::Linf => f64::INFINITY,
+                Norm::L2 => 2.0,
+                Norm::L1 => 1.0,
+                Norm::Lp(p) => f64::from(p.get()),
+            };
+            let length = if p.is_infinite() {
+                1.0
+            } else {
+                way.iter().map(|w| w.abs().powf(p)).sum::<f64>().powf(1.0 / p)
+            };
+            // A little within, so that the rounded point is no other's.
+            let reach = (1.0 - 1e-5) * epsilon / length;
+            let x: Vec<f32> = center
+                .iter()
+                .zip(&way)
+                .zip(sides.0.iter().zip(&sides.1))
+                .map(|((x, w), (lo, hi))| {
+                    let x = (f64::from(*x) + reach * w) as f32;
+                    if clip.is_some() { x.clamp(*lo, *hi) } else { x }
+                })
+                .collect();
+            let out = outputs(&net, &x);
+            least = least.min(out[0] - out[1]);
+        }
+        assert!(f64::from(lower) <= least + 1e-9, "{index} {norm}: {lower} above {least}");
+        nearest = nearest.min(least - f64::from(lower));
+        above += usize::from(lower > -1e3);
+    }
+    println!("{above} bounds; the nearest is {nearest:.1e} below a point");
+    assert!(above > 100);
+}
+
+#[test]
 fn bounds_are_the_optimum_by_a_point_of_equation_7() {
     // Weak duality, both ways round: the bound is proved, and no bound of the relaxation is above the
     // value at a matrix that meets all that equation 7 asks, which is found out here anew.
@@ -285,21 +408,7 @@ fn bounds_are_the_optimum_by_a_point_of_equation_7() {
         let mut sizes: Vec<usize> = (0..rng.usize(2..5)).map(|_| rng.usize(2..16)).collect();
         sizes.push(2);
         let depth = sizes.len() - 1;
-        let layers = sizes.windows(2).enumerate().map(|(k, pair)| {
-            let scale = 2.5 / (pair[0] as f32).sqrt();
-            let mut draw = |n: usize| -> Vec<f32> {
-                (0..n).map(|_| scale * (rng.f32() + rng.f32() - 1.0)).collect()
-            };
-            let rows: Vec<Vec<f32>> = (0..pair[1]).map(|_| draw(pair[0])).collect();
-            let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-            let last = k + 1 == depth;
-            affine(
-                &rows,
-                &draw(pair[1]),
-                if last { Activation::Identity } else { Activation::Relu },
-            )
-        });
-        let net = network(layers.collect());
+        let net = random(&mut rng, &sizes, Activation::Relu);
         let center: Vec<f32> = (0..sizes[0]).map(|_| rng.f32()).collect();
         let epsilon = [0.0625, 0.25, 1.0][rng.usize(..3)];
         let around = Around { center: &center, epsilon, norm: Norm::Linf, clip: None };

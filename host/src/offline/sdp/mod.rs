@@ -6,7 +6,7 @@
 //! dearest: work in the cube of the number of neurons.
 //!
 //! * [`program`]: the quadratic inequalities of a network over a region.
-//! * [`interior`]: the default solver.
+//! * [`mod@interior`]: the default solver.
 //! * [`proof`]: what multipliers prove, whoever found them; nothing else of a solver's word counts.
 
 mod dense;
