@@ -132,12 +132,12 @@ fn picture(means: &[Mean]) -> Result<String, Box<dyn std::error::Error>> {
             .y_label_formatter(&|y| format!("{y:.0}"))
             .y_desc("the most that the sum of m ReLUs can be")
             .draw()?;
-        let of: [(&str, RGBColor, fn(&Mean) -> f64); 2] = [
-            ("linear program", RGBColor(213, 94, 0), |mean| mean.linear),
-            ("semidefinite program", RGBColor(0, 114, 178), |mean| mean.semidefinite),
-        ];
-        for (name, color, of) in of {
-            let points = means.iter().map(|mean| (mean.size as f64, of(mean)));
+        let names = ["linear program", "semidefinite program"];
+        let colors = [RGBColor(213, 94, 0), RGBColor(0, 114, 178)];
+        for (which, (name, color)) in names.into_iter().zip(colors).enumerate() {
+            let points = means
+                .iter()
+                .map(|mean| (mean.size as f64, [mean.linear, mean.semidefinite][which]));
             chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?.label(name).legend(
                 move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)),
             );

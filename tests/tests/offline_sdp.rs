@@ -5,6 +5,7 @@ use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::network::{Affine, Network};
 use certus::offline::lp::{self, Solved, Trouble};
+use certus::offline::sdp::gradient;
 use certus::offline::sdp::program::Form;
 use certus::offline::sdp::{self, Interior, Objective, Program, Solution, Solver, Stand, Start};
 use certus::slopes::{Around, Rows};
@@ -192,6 +193,56 @@ fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
     let better = seen.iter().map(|[_, better]| better).sum::<usize>();
     println!("{asked} cases, better than CROWN {better} times");
     assert!(asked > 100 && better > asked);
+}
+
+#[test]
+fn a_bounded_gradient_bounds_margins() {
+    // 1 - relu(x) against 0: the gradient is at most 1.
+    let net = network(vec![
+        affine(&[&[1.0]], &[0.0], Activation::Relu),
+        affine(&[&[-1.0], &[0.0]], &[1.0, 0.0], Activation::Identity),
+    ]);
+    let ask = |net: &Network, around: &Around<'_>| {
+        let words = words(net);
+        let model = Model::from_words(&words).expect("packed here");
+        let (lower, _, solved) =
+            gradient::lower_bounds(&model, around, 0, sdp::interior, &|_, _, _| ()).expect("fits");
+        assert_eq!(solved.troubled, 0);
+        f64::from(lower[0])
+    };
+    for norm in [Norm::Linf, Norm::L2] {
+        for epsilon in [0.25, 0.4999, 0.5001] {
+            let lower = ask(&net, &Around { center: &[0.5], epsilon, norm, clip: None });
+            // It ends once it is above 0, or cannot come there.
+            assert!((lower > 0.0) == (epsilon < 0.5) && lower <= 0.5 - epsilon, "{norm}: {lower}");
+        }
+    }
+    let (seed, mut proved) = (seed(SEED + 3), 0);
+    for index in 0..many(60) as u64 {
+        let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(index));
+        let sizes = [rng.usize(1..8), rng.usize(1..12), 2];
+        let net = random(&mut rng, &sizes, Activation::Relu);
+        let center: Vec<f32> = (0..sizes[0]).map(|_| rng.f32()).collect();
+        let (norm, epsilon) = ([Norm::Linf, Norm::L2][index as usize % 2], 0.125 * rng.f64());
+        let lower = ask(&net, &Around { center: &center, epsilon, norm, clip: None });
+        proved += usize::from(lower > 0.0);
+        for _ in 0..200 {
+            let way: Vec<f64> = match norm {
+                Norm::Linf => center.iter().map(|_| if rng.bool() { 1.0 } else { -1.0 }).collect(),
+                _ => center.iter().map(|_| rng.f64() - 0.5).collect(),
+            };
+            let length = match norm {
+                Norm::Linf => 1.0,
+                _ => way.iter().map(|w| w * w).sum::<f64>().sqrt(),
+            };
+            let reach = (1.0 - 1e-5) * epsilon / length;
+            let move_by = |(x, w): (&f32, &f64)| (f64::from(*x) + reach * w) as f32;
+            let x: Vec<f32> = center.iter().zip(&way).map(move_by).collect();
+            let out = outputs(&net, &x);
+            assert!(lower <= out[0] - out[1] + 1e-6 * epsilon, "{index}: {lower} {out:?}");
+        }
+    }
+    assert!(proved > 5, "{proved}");
 }
 
 /// The entries of `v = (1, t)` that a network's quantities are functions of, re-derived: a row for each

@@ -13,8 +13,8 @@ use crate::attack::Attack;
 use crate::error::{Error, Result};
 use crate::offline::{dual, lp, sdp};
 use crate::plan::{
-    self, AlphaCrown, CrownQuad, FastLip, LinearProgram, RegionSearch, Semidefinite, SharedStage,
-    Sieve, Simplex, propagation,
+    self, AlphaCrown, CrownQuad, FastLip, GradCert, LinearProgram, RegionSearch, Semidefinite,
+    SharedStage, Sieve, Simplex, propagation,
 };
 
 /// How bounds are found.
@@ -47,6 +47,9 @@ pub enum MethodArg {
     CrownQuad,
     /// Bounds of the local Lipschitz constants, for comparison
     FastLip,
+    /// A bound of the gradient at all inputs, by a semidefinite program, of networks with one hidden layer, for
+    /// comparison
+    GradCert,
     /// Distance to the nearest face of the sample's linear region
     Simplex,
     /// Distance over neighbouring linear regions, up to --regions of them
@@ -258,6 +261,7 @@ impl MethodArgs {
             MethodArg::ForwardBackward => bounds("forward-backward", Method::ForwardBackward),
             MethodArg::CrownQuad => vec![Arc::new(CrownQuad)],
             MethodArg::FastLip => vec![Arc::new(FastLip)],
+            MethodArg::GradCert => vec![Arc::new(GradCert)],
             MethodArg::Simplex => vec![Arc::new(Simplex { semantics: self.semantics() })],
             MethodArg::RegionSearch => {
                 vec![Arc::new(RegionSearch { regions: self.regions as usize })]
@@ -327,6 +331,7 @@ impl MethodArgs {
         let real_only = [
             MethodArg::CrownQuad,
             MethodArg::FastLip,
+            MethodArg::GradCert,
             MethodArg::RegionSearch,
             MethodArg::DecisionBoundary,
         ];

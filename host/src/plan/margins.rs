@@ -13,6 +13,7 @@ use crate::attack::Worker;
 use crate::error::Result;
 use crate::offline::{lp, sdp};
 use crate::relaxed::{fast_lip, quad};
+use crate::run::Progress;
 
 /// One of the engine's methods.
 #[derive(Clone, Copy, Debug)]
@@ -140,24 +141,56 @@ impl Stage for Semidefinite {
         let Known { margins, ends: Some((lo, hi)), .. } = known else { return Ok(work) };
         let Options { semantics, .. } = self.inside;
         let (around, runner) = (ball.around(), &mut worker.runner);
-        let (begun, progress) = (Instant::now(), &worker.progress);
-        let watch = |at: usize, of: usize, sdp::Stand { bound, value }: sdp::Stand| {
-            let seconds = begun.elapsed().as_secs();
-            if seconds > 0 {
-                progress.note(format!(
-                    "row {}: {seconds} s, margin {} of {of}, bound {bound:.3e}, gap {:.1e}",
-                    ball.index,
-                    at + 1,
-                    value - bound
-                ));
-            }
-        };
+        let watch = solving(ball.index, &worker.progress);
         let (ends, class) = ((&lo[..], &hi[..]), ball.class);
         let (more, solved) =
             sdp::improve(runner, &around, semantics, ends, class, margins, self.start, &watch)?;
         known.solved += solved;
         work += more;
         Ok(work)
+    }
+}
+
+/// Grad-cert.
+#[derive(Clone, Copy, Debug)]
+pub struct GradCert;
+
+impl Stage for GradCert {
+    fn name(&self) -> &'static str {
+        "grad-cert"
+    }
+
+    fn check(&self, model: &Model<'_>, norm: Norm) -> Result<()> {
+        sdp::gradient::check(model, norm)
+    }
+
+    fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
+        let (model, around) = (*worker.runner.model(), ball.around());
+        let (lower, work, solved) = sdp::gradient::lower_bounds(
+            &model,
+            &around,
+            ball.class,
+            sdp::interior,
+            &solving(ball.index, &worker.progress),
+        )?;
+        known.raise(&lower);
+        known.solved += solved;
+        Ok(work)
+    }
+}
+
+/// Tells of semidefinite programs that keep anyone waiting.
+fn solving(index: usize, progress: &Progress) -> impl Fn(usize, usize, sdp::Stand) + Sync {
+    let begun = Instant::now();
+    move |at, of, sdp::Stand { bound, value }| {
+        let seconds = begun.elapsed().as_secs();
+        if seconds > 0 {
+            progress.note(format!(
+                "row {index}: {seconds} s, margin {} of {of}, bound {bound:.3e}, gap {:.1e}",
+                at + 1,
+                value - bound
+            ));
+        }
     }
 }
 

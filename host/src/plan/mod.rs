@@ -5,7 +5,7 @@
 //! pre-activation bounds. A new method is one more `impl Stage`.
 //!
 //! * [`Propagation`]: intervals, CROWN and their kin, by the engine. [`AlphaCrown`],
-//!   [`LinearProgram`], [`Semidefinite`], [`CrownQuad`], [`FastLip`]: bounds of margins over the ball.
+//!   [`LinearProgram`], [`Semidefinite`], [`GradCert`], [`CrownQuad`], [`FastLip`]: bounds of margins over the ball.
 //! * [`Simplex`], [`RegionSearch`], [`LocalBoundary`]: a radius at once.
 //! * [`Sieve`]: an attack that spares the costly methods what is false.
 
@@ -23,7 +23,9 @@ use certus_engine::region::{Norm, Region};
 use certus_engine::simplex::{self, Query};
 
 pub use distance::{LocalBoundary, RegionSearch, Simplex};
-pub use margins::{AlphaCrown, CrownQuad, FastLip, LinearProgram, Propagation, Semidefinite};
+pub use margins::{
+    AlphaCrown, CrownQuad, FastLip, GradCert, LinearProgram, Propagation, Semidefinite,
+};
 pub use sieve::Sieve;
 
 use crate::alpha::Settings;

@@ -100,7 +100,7 @@ fn alpha_crown_goes_on_where_crown_stops() {
             before.iter().zip(&after).filter(|(before, after)| *after > &(*before * 1.005));
         assert!(gained.count() >= 4, "{before:?} {after:?}");
     }
-    for method in ["alpha-crown", "dual", "lp", "sdp", "crown-quad", "fast-lip"] {
+    for method in ["alpha-crown", "dual", "lp", "sdp", "crown-quad", "fast-lip", "grad-cert"] {
         let ask = ["bounds", &example("pendulum.onnx"), "--box", "0,0", "1,1", "--method", method];
         refused(&ask, &["--method", method, "margins of a classifier", "expected another"]);
     }
@@ -132,6 +132,19 @@ fn a_semidefinite_program_certifies_what_is_left() {
     let folder = Folder::new();
     let tanh = folder.file("t.certus", blob(vec![tanh, layer(2, 2, |_, _| 1.0, true)]));
     let data = folder.file("d.npy", npy("(1, 2)", &[1.0, 0.25]));
+    let told =
+        "grad-cert: a network of 3 layers; expected one hidden layer of ReLU, then a linear one";
+    refused(
+        &["radius", &model, "--data", &example("digits.npz"), "--method", "grad-cert"],
+        &[told],
+    );
+    let net = folder.file("r.certus", larger());
+    let ask = ["certify", &net, "--data", &data, "--epsilon", "0.1", "--method", "grad-cert"];
+    assert!(stdout(&certus(&ask), 0).contains("grad-cert"));
+    refused(
+        &[&ask[..], &["--norm", "l1"]].concat(),
+        &["grad-cert: --norm l1; expected linf or l2"],
+    );
     let ask = ["certify", &tanh, "--data", &data, "--epsilon", "0.1", "--method", "sdp"];
     refused(&ask, &["sdp: layer 0 has tanh, expected ReLU or leaky ReLU, not steeper below 0"]);
 }

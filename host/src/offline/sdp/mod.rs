@@ -5,11 +5,13 @@
 //! it is positive semidefinite ties neurons to one another. It is the tightest relaxation here, and the
 //! dearest: work in the cube of the number of neurons.
 //!
+//! * [`gradient`]: a bound of the gradient by the same means, for comparison.
 //! * [`program`]: the quadratic inequalities of a network over a region.
 //! * [`mod@interior`]: the default solver.
 //! * [`proof`]: what multipliers prove, whoever found them; nothing else of a solver's word counts.
 
 mod dense;
+pub mod gradient;
 pub mod interior;
 pub mod program;
 pub mod proof;
@@ -136,23 +138,9 @@ pub fn tighten(
     };
     open.sort_by(|a, b| rows.lower[*a].total_cmp(&rows.lower[*b]));
     let one = |at: usize| {
-        let row = &rows.matrix[open[at] * width..][..width];
-        let objective = program.objective(row);
-        let mut best = f64::NEG_INFINITY;
-        let mut hopeless = false;
-        let solution = start().solve(&program, &objective, &mut |stand, multipliers| {
-            watch(at, open.len(), stand);
-            let below = f64::from(goal) - SURE * objective.size;
-            hopeless = goal.is_finite() && stand.value < below;
-            if stand.bound > f64::from(goal) {
-                best = best.max(proof::lower(&program, &objective, multipliers));
-            }
-            hopeless || best > f64::from(goal)
-        });
-        if !(best > f64::from(goal)) {
-            best = best.max(proof::lower(&program, &objective, &solution.multipliers));
-        }
-        (proof::narrow(best), solution, hopeless)
+        let objective = program.objective(&rows.matrix[open[at] * width..][..width]);
+        let mut watch = |stand| watch(at, open.len(), stand);
+        row(&program, &objective, f64::from(goal), start, &mut watch)
     };
     let mut work = Work::default();
     let mut take = |at: usize, (bound, solution, hopeless): (f32, Solution, bool)| {
@@ -173,6 +161,30 @@ pub fn tighten(
         }
     }
     Ok(work)
+}
+
+/// Solves for one objective until it is above the goal, or cannot come there: the proved bound, what the
+/// solver found, and whether it cannot.
+fn row(
+    program: &Program,
+    objective: &Objective,
+    goal: f64,
+    start: Start,
+    watch: &mut dyn FnMut(Stand),
+) -> (f32, Solution, bool) {
+    let (mut best, mut hopeless) = (f64::NEG_INFINITY, false);
+    let solution = start().solve(program, objective, &mut |stand, multipliers| {
+        watch(stand);
+        hopeless = goal.is_finite() && stand.value < goal - SURE * objective.size;
+        if stand.bound > goal {
+            best = best.max(proof::lower(program, objective, multipliers));
+        }
+        hopeless || best > goal
+    });
+    if !(best > goal) {
+        best = best.max(proof::lower(program, objective, &solution.multipliers));
+    }
+    (proof::narrow(best), solution, hopeless)
 }
 
 /// Raises lower bounds of the margins of `class` until all are above 0 or one cannot come there.

@@ -172,6 +172,20 @@ impl Program {
         Some(Self { order, rows, sizes, forms, sphere, last, depth })
     }
 
+    /// Of `inputs` and some more quantities between -1 and 1 alone; `ball`: the inputs' squares sum to 1
+    /// at most. It has no outputs.
+    pub(super) fn cube(inputs: usize, more: usize, ball: bool) -> Self {
+        let order = 1 + inputs + more;
+        let free = if ball { inputs } else { 0 };
+        let mut forms = vec![equation(ONE, ONE, 1.0)];
+        forms.extend((1 + free..order).map(square));
+        let none = Array2::zeros((0, order));
+        let last = Linear { rows: none.clone(), sizes: vec![], off: vec![], most: vec![] };
+        let sphere = ball.then_some(Sphere { inputs, right: 1.0 });
+        let (sizes, depth) = (vec![1.0; order], 2 * (2 * order + 64));
+        Self { order, rows: none, sizes, forms, sphere, last, depth }
+    }
+
     /// The quantity whose square a form is, if it is one: 0 for the constant.
     pub fn square(&self, k: usize) -> Option<usize> {
         let Form { p, q, .. } = self.forms.get(k)?;
