@@ -1,6 +1,9 @@
 //! The semidefinite relaxation: values by hand, never a bound above the truth, and whatever a solver says
 //! costs a bound at most.
 
+use std::sync::Arc;
+
+use certus::attack::Worker;
 use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
 use certus::network::{Affine, Network};
@@ -8,6 +11,9 @@ use certus::offline::lp::{self, Solved, Trouble};
 use certus::offline::sdp::gradient;
 use certus::offline::sdp::program::Form;
 use certus::offline::sdp::{self, Interior, Objective, Program, Solution, Solver, Stand, Start};
+use certus::plan::{Semidefinite, SharedStage};
+use certus::question::Question;
+use certus::report::Verdict;
 use certus::slopes::{Around, Rows};
 use certus_engine::bounds::{Given, Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
@@ -325,6 +331,45 @@ fn is_semidefinite(x: &Array2<f64>) -> bool {
         (j..n).for_each(|i| l[[i, j]] /= root);
     }
     true
+}
+
+/// Gives up at once, and says that all is well with a bound.
+struct Stuck;
+
+impl Solver for Stuck {
+    fn solve(
+        &mut self,
+        program: &Program,
+        _: &Objective,
+        watch: &mut dyn FnMut(Stand, &Array1<f64>) -> bool,
+    ) -> Solution {
+        let multipliers = Array1::zeros(program.multipliers());
+        watch(Stand { bound: 1.0, value: 2.0 }, &multipliers);
+        let trouble = Some(Trouble::Iterations);
+        Solution { multipliers, value: 2.0, products: None, trouble, macs: 0 }
+    }
+}
+
+#[test]
+fn a_sample_that_a_solver_failed_at_is_unknown_and_says_why() {
+    // 2.5 - (z1 + z2) of the neurons that are tied: at most 2 is true, 2.42 proved, 3 what single ones have.
+    let words = words(&network(vec![
+        affine(&[&[1.0, 1.0], &[1.0, -1.0]], &[0.0, 0.0], Activation::Relu),
+        affine(&[&[-1.0, -1.0], &[0.0, 0.0]], &[2.5, 0.0], Activation::Identity),
+    ]));
+    let stuck: Start = || Box::new(Stuck);
+    for (start, verdict, trouble) in [
+        (sdp::interior as Start, Verdict::Certified, None),
+        (stuck, Verdict::Unknown, Some(Trouble::Iterations)),
+    ] {
+        let stage = Semidefinite { inside: Options::new(Method::Crown), start };
+        let question = Question::new(Norm::Linf, [Arc::new(stage) as SharedStage]);
+        let model = Model::from_words(&words).expect("packed here");
+        let mut worker = Worker::new(model, false);
+        let answer = question.certify(&mut worker, 0, &[0.0, 0.0], Some(0), 1.0);
+        assert_eq!((answer.record.verdict, answer.solved.trouble), (verdict, trouble));
+        assert_eq!(answer.solved.programs, 1);
+    }
 }
 
 #[test]

@@ -216,7 +216,8 @@ impl Program {
         let mut sum = Array2::<f64>::zeros((n, n));
         let mut products: Vec<(usize, usize, f64)> = Vec::new();
         for (form, multiplier) in self.forms.iter().zip(multipliers) {
-            let (p, q, weight) = (form.p, form.q, form.sign * multiplier);
+            let weight = form.sign * multiplier;
+            let (p, q) = (form.p, form.q);
             sum[[0, 0]] += weight * p.shift * q.shift;
             match (p.row.checked_sub(n), q.row.checked_sub(n)) {
                 (None, None) => {
@@ -224,19 +225,17 @@ impl Program {
                     sum[[0, q.row]] += weight * p.shift;
                     sum[[p.row, 0]] += weight * q.shift;
                 }
-                (None, Some(row)) => {
-                    sum.row_mut(p.row).scaled_add(weight, &self.rows.row(row));
-                    sum[[p.row, 0]] += weight * q.shift;
-                    if p.shift != 0.0 {
-                        sum.row_mut(0).scaled_add(weight * p.shift, &self.rows.row(row));
+                (None, Some(row)) | (Some(row), None) => {
+                    let (unit, other) = if p.row < n { (p, q) } else { (q, p) };
+                    sum.row_mut(unit.row).scaled_add(weight, &self.rows.row(row));
+                    sum[[unit.row, 0]] += weight * other.shift;
+                    if unit.shift != 0.0 {
+                        sum.row_mut(0).scaled_add(weight * unit.shift, &self.rows.row(row));
                     }
                 }
-                (Some(_), None) => unreachable!("unit rows come first"),
                 (Some(first), Some(second)) => {
-                    let row = self.rows.row(second);
-                    sum.row_mut(0).scaled_add(weight * p.shift, &row);
-                    let row = self.rows.row(first);
-                    sum.row_mut(0).scaled_add(weight * q.shift, &row);
+                    sum.row_mut(0).scaled_add(weight * p.shift, &self.rows.row(second));
+                    sum.row_mut(0).scaled_add(weight * q.shift, &self.rows.row(first));
                     products.push((first, second, weight));
                 }
             }
