@@ -92,7 +92,7 @@ fn two_neurons_are_tied_as_by_hand() {
 }
 
 /// A solver that lies, in one way or another.
-struct Liar(Interior, Rng);
+struct Liar;
 
 impl Solver for Liar {
     fn solve(
@@ -101,8 +101,9 @@ impl Solver for Liar {
         objective: &Objective,
         watch: &mut dyn FnMut(Stand, &Array1<f64>) -> bool,
     ) -> Solution {
-        let Self(honest, rng) = self;
-        let mut found = honest.solve(program, objective, &mut |_, _| false);
+        // The same lies of the same question.
+        let mut rng = Rng::with_seed(objective.size.to_bits() ^ program.order as u64);
+        let mut found = Interior::default().solve(program, objective, &mut |_, _| false);
         let m = &mut found.multipliers;
         match rng.usize(..10) {
             0 => m.fill(f64::NAN),
@@ -132,7 +133,7 @@ impl Solver for Liar {
 }
 
 fn liar() -> Box<dyn Solver> {
-    Box::new(Liar(Interior::default(), Rng::new()))
+    Box::new(Liar)
 }
 
 #[test]
@@ -331,6 +332,81 @@ fn is_semidefinite(x: &Array2<f64>) -> bool {
         (j..n).for_each(|i| l[[i, j]] /= root);
     }
     true
+}
+
+#[test]
+fn dead_layers_and_points_are_no_trouble() {
+    let dead = affine(&[&[1.0], &[2.0]], &[-9.0, -9.0], Activation::Relu);
+    let bent = affine(&[&[1.0], &[-1.0]], &[0.0, 0.1], Activation::Relu);
+    let last = affine(&[&[1.0, 1.0], &[-1.0, 0.5]], &[0.5, 0.0], Activation::Identity);
+    let between = affine(&[&[1.0, 1.0], &[1.0, -1.0]], &[-9.0, -9.0], Activation::Relu);
+    for (name, layers, epsilon, least) in [
+        ("a dead layer", vec![dead, last.clone()], 1.0, 0.5),
+        // 2 relu(x) + relu(0.1 - x) / 2 + 1/2 at 1/4.
+        ("a point", vec![bent.clone(), last.clone()], 0.0, 1.0),
+        ("a dead layer behind another", vec![bent, between, last], 1.0, 0.5),
+    ] {
+        let words = words(&network(layers));
+        let model = Model::from_words(&words).expect("packed here");
+        let norms = [Norm::Linf, Norm::L2, Norm::L1, Norm::new(3.0).expect("a norm")];
+        for norm in norms {
+            for clip in [None, Some((&[-1.0f32][..], &[1.0f32][..]))] {
+                let around = Around { center: &[0.25], epsilon, norm, clip };
+                let (lower, solved) = bound(model, &around, &[1.0, -1.0], sdp::interior);
+                let lower = f64::from(lower);
+                assert_eq!(solved.troubled, 0, "{name}, {norm}: {solved:?}");
+                assert!(lower <= least && lower > least - 1e-5, "{name}, {norm}: {lower}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_proves_nothing() {
+    let words = words(&network(vec![
+        affine(&[&[1.0], &[-1.0]], &[0.0, 0.1], Activation::Relu),
+        affine(&[&[1.0, 1.0], &[-1.0, 0.5]], &[0.5, 0.0], Activation::Identity),
+    ]));
+    let model = Model::from_words(&words).expect("packed here");
+    let good = Around { center: &[0.25], epsilon: 0.5, norm: Norm::Linf, clip: None };
+    let (nan, far) = (f32::NAN, f32::INFINITY);
+    let ask = |around: &Around<'_>, ends: (&[f32], &[f32]), row: &[f32]| {
+        let (mut lower, mut solved) = ([f32::NEG_INFINITY], Solved::default());
+        let mut rows = Rows { layer: 1, matrix: row, lower: &mut lower, goal: 0.0 };
+        let (runner, how) = (Runner::new(model, false), (sdp::interior as Start, false));
+        let watch = |_, _, _: Stand| ();
+        let semantics = Semantics::Real;
+        let done =
+            sdp::tighten(&runner, around, semantics, ends, &mut rows, how, &watch, &mut solved);
+        (done.is_ok(), lower[0])
+    };
+    let (lo, hi) = ([-0.25, -0.65, 0.0, 0.0], [0.75, 0.35, 0.0, 0.0]);
+    let row = [1.0, -1.0];
+    assert!(ask(&good, (&lo, &hi), &row).1 > 0.0);
+    for i in 0..2 {
+        for (low, high) in [(nan, hi[i]), (lo[i], nan), (nan, nan), (lo[i], far), (hi[i], lo[i])] {
+            let (mut lo, mut hi) = (lo, hi);
+            (lo[i], hi[i]) = (low, high);
+            let found = ask(&good, (&lo, &hi), &row);
+            assert_eq!(found, (true, f32::NEG_INFINITY), "{i}: {low} {high}");
+        }
+    }
+    assert_eq!(ask(&good, (&lo[..1], &hi), &row), (false, f32::NEG_INFINITY));
+    for row in [[nan, 1.0], [far, 1.0]] {
+        assert_eq!(ask(&good, (&lo, &hi), &row).1, f32::NEG_INFINITY);
+    }
+    let clip = Some((&[nan][..], &[1.0f32][..]));
+    for bad in [
+        Around { center: &[nan], ..good },
+        Around { center: &[], ..good },
+        Around { epsilon: f64::NAN, ..good },
+        Around { epsilon: -1.0, ..good },
+        Around { clip, ..good },
+    ] {
+        assert_eq!(ask(&bad, (&lo, &hi), &row), (false, f32::NEG_INFINITY), "{bad:?}");
+        let none = gradient::lower_bounds(&model, &bad, 0, sdp::interior, &|_, _, _| ());
+        assert!(none.is_err(), "{bad:?}");
+    }
 }
 
 /// Gives up at once, and says that all is well with a bound.

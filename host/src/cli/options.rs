@@ -310,9 +310,10 @@ impl MethodArgs {
             }
             // The largest radius that CROWN certifies is not the program's.
             MethodArg::Lp if ask == Ask::Ball => method("crown", Method::Crown),
-            MethodArg::Sdp if ask == Ask::Ball && self.inside != InsideArg::Ibp => {
-                method("crown", Method::Crown)
+            MethodArg::Sdp if ask == Ask::Ball && self.inside == InsideArg::Ibp => {
+                method("ibp", Method::Ibp)
             }
+            MethodArg::Sdp if ask == Ask::Ball => method("crown", Method::Crown),
             MethodArg::Crown => method("crown", Method::Crown),
             MethodArg::CrownIbp => method("crown-ibp", Method::CrownIbp),
             MethodArg::FastLin => method("fast-lin", Method::FastLin),

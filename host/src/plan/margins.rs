@@ -30,26 +30,35 @@ impl Stage for Propagation {
     }
 
     fn settle(&self, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
-        let spec = Spec::Margins { class: ball.class };
-        let mut out = Vec::new();
-        let given = Given::default();
-        let (region, options) = (ball.region(), &self.options);
-        let runner = &mut worker.runner;
-        let found = runner.lower_bounds_given(&region, &spec, options, &given, None, &mut out)?;
-        known.raise(&out);
-        if !known.proves(ball.epsilon) {
-            known.ends = Some((found.lo.to_vec(), found.hi.to_vec()));
-        }
-        Ok(found.work)
+        propagate(&self.options, worker, ball, known)
     }
 }
 
-/// Bounds by propagation, where none are known.
+/// Bounds by the engine.
+fn propagate(
+    options: &Options,
+    worker: &mut Worker<'_>,
+    ball: &Ball<'_>,
+    known: &mut Known,
+) -> Done {
+    let spec = Spec::Margins { class: ball.class };
+    let mut out = Vec::new();
+    let (given, region) = (Given::default(), ball.region());
+    let runner = &mut worker.runner;
+    let found = runner.lower_bounds_given(&region, &spec, options, &given, None, &mut out)?;
+    known.raise(&out);
+    if !known.proves(ball.epsilon) {
+        known.ends = Some((found.lo.to_vec(), found.hi.to_vec()));
+    }
+    Ok(found.work)
+}
+
+/// Those, where none are known.
 fn first(options: Options, worker: &mut Worker<'_>, ball: &Ball<'_>, known: &mut Known) -> Done {
     if known.ends.is_some() && !known.margins.is_empty() {
         return Ok(Work::default());
     }
-    Propagation { name: "", options }.settle(worker, ball, known)
+    propagate(&options, worker, ball, known)
 }
 
 /// CROWN's slopes optimised, from the pre-activation bounds that are known, or CROWN's; dual ascent where

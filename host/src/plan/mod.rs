@@ -5,7 +5,8 @@
 //! pre-activation bounds. A new method is one more `impl Stage`.
 //!
 //! * [`Propagation`]: intervals, CROWN and their kin, by the engine. [`AlphaCrown`],
-//!   [`LinearProgram`], [`Semidefinite`], [`GradCert`], [`CrownQuad`], [`FastLip`]: bounds of margins over the ball.
+//!   [`LinearProgram`], [`Semidefinite`], [`GradCert`], [`CrownQuad`], [`FastLip`]: bounds of margins
+//!   over the ball.
 //! * [`Simplex`], [`RegionSearch`], [`LocalBoundary`]: a radius at once.
 //! * [`Sieve`]: an attack that spares the costly methods what is false.
 

@@ -34,7 +34,8 @@ use context::Context;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test  [--long | --hours] [--no-install]   set up what is missing, then every test
+  test  [--long | --hours] [--no-install]
+                                  set up what is missing, then every test
   firmware [--no-install] [--bless]
                                   the programs for microcontrollers: bits, sizes, panics, figures
   bench [ARGUMENTS..]             the benchmarks; arguments go to `cargo bench -p certus`

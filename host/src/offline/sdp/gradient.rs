@@ -47,7 +47,7 @@ pub fn check(model: &Model<'_>, norm: Norm) -> error::Result<()> {
 /// Real semantics. Memory and work: those of a program of all inputs and neurons.
 ///
 /// # Errors
-/// A network that [`check`] refuses.
+/// A network that [`check`] refuses; a bad region.
 pub fn lower_bounds(
     model: &Model<'_>,
     around: &Around<'_>,
@@ -56,6 +56,7 @@ pub fn lower_bounds(
     watch: &Watch<'_>,
 ) -> Result<(Vec<f32>, Work, Solved), Error> {
     check(model, around.norm).map_err(|_| Error::Spec)?;
+    around.region().check(model.inputs())?;
     let spec = Spec::Margins { class };
     let (count, outputs) = (spec.count(model.outputs()), model.outputs());
     let mut lower = vec![f32::NEG_INFINITY; count];

@@ -60,9 +60,9 @@ struct Here<'p> {
     inverse: Array2<f64>,
     /// The forms' values at x and at the inverse.
     at: [Array1<f64>; 2],
-    rights: Array1<f64>,
+    rights: &'p Array1<f64>,
     /// Whether each multiplier is one of an inequality.
-    unequal: Vec<bool>,
+    unequal: &'p [bool],
     /// The system for a step of the multipliers, of which the lower triangle counts, and its factor.
     system: [Array2<f64>; 2],
 }
@@ -117,8 +117,8 @@ impl Solver for Interior {
                 point: &point,
                 inverse,
                 at: [at_x, at_inverse],
-                rights: rights.clone(),
-                unequal: unequal.clone(),
+                rights: &rights,
+                unequal: &unequal,
                 system,
             };
             let mean = rest / degree as f64;
@@ -157,8 +157,7 @@ fn start(program: &Program, objective: &Objective) -> (Point, Vec<bool>) {
     let mut unequal: Vec<bool> = program.forms.iter().map(|form| !form.equal).collect();
     unequal.resize(count, true);
     let mut multipliers = Array1::from_elem(count, size);
-    let square = |k: usize| program.square(k);
-    for k in (0..count).filter(|k| square(*k).is_some() || *k >= program.forms.len()) {
+    for k in (0..count).filter(|k| program.square(*k).is_some() || *k >= program.forms.len()) {
         multipliers[k] = 0.0;
     }
     let rest = program.sum(&multipliers) + &objective.matrix;
@@ -170,7 +169,7 @@ fn start(program: &Program, objective: &Objective) -> (Point, Vec<bool>) {
         .collect();
     let mut covered = vec![false; program.order];
     for k in 0..count {
-        if let Some(i) = square(k) {
+        if let Some(i) = program.square(k) {
             let least = if i == 0 { lacks[i] } else { lacks[i].max(0.0) };
             (multipliers[k], covered[i]) = (least + size, true);
         }
@@ -287,7 +286,7 @@ impl Here<'_> {
             (0..rights.len()).map(|k| if unequal[k] { f(k) } else { 0.0 }).collect()
         };
         let by = &point.multipliers;
-        let mut right = at_inverse * mean + each(&|k| mean / by[k]) - rights;
+        let mut right = at_inverse * mean + each(&|k| mean / by[k]) - *rights;
         let mut second = None;
         if let Some(ahead) = ahead {
             let twice = symmetric(product(

@@ -106,10 +106,11 @@ const SURE: f64 = 1e-6;
 /// `rows.lower[r] <= min over the region of C_r z` for the layer's pre-activations z; never lower than
 /// before. `ends`: of the pre-activations of all neurons up to that layer at least, valid over the region
 /// under `semantics`. `stop`: whether to end at the first row that cannot come above the goal, the least
-/// promising first. Activations that are not of two lines leave everything as it was.
+/// promising first. Activations that are not of two lines, and ends that are not finite, leave everything as
+/// it was.
 ///
 /// # Errors
-/// Ends or rows of the wrong length. Memory: 8 bytes times some ten squares of the number of inputs and
+/// A bad region; ends or rows of the wrong length. Memory: 8 bytes times some ten squares of the number of inputs and
 /// neurons, for each thread. Work: the cube of the same, some twenty times a row.
 pub fn tighten(
     runner: &Runner<'_>,
@@ -125,9 +126,10 @@ pub fn tighten(
     let neurons = model.neurons();
     let known = ends.0.get(..neurons).zip(ends.1.get(..neurons)).ok_or(Error::Workspace)?;
     let (width, count) = (model.outputs(), rows.lower.len());
-    if rows.matrix.len() != count * width || around.center.len() != model.inputs() {
+    if rows.matrix.len() != count * width {
         return Err(Error::Spec);
     }
+    around.region().check(model.inputs())?;
     let goal = rows.goal;
     let mut open: Vec<usize> = (0..count).filter(|r| !(rows.lower[*r] > goal)).collect();
     if open.is_empty() || rows.layer == 0 {

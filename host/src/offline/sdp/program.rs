@@ -106,6 +106,11 @@ fn up(x: f64) -> f64 {
     x * (1.0 + 1e-6) + TINY
 }
 
+/// As [`up`], of a deviation: where there is none, there is none after it. A NaN stays one.
+fn still(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { up(x) }
+}
+
 /// The relative error of `depth` roundings in f64.
 pub(super) fn gamma(depth: usize) -> f64 {
     let units = depth as f64 * f64::EPSILON;
@@ -128,13 +133,14 @@ fn disturbance(semantics: Semantics, layer: &Layer<'_>, mass: f64) -> f64 {
         let depth = layer.cols as u32 + 2;
         off += f64::from(num::gamma(depth)) * mass + f64::from(num::underflow(layer.cols));
     }
-    if off > 0.0 { up(off) } else { off }
+    still(off)
 }
 
 impl Program {
     /// Of a network up to its last layer's pre-activations; `ends` of all neurons.
     ///
-    /// None where an activation is not one that [`knows`] has.
+    /// None where an activation is not one that [`knows`] has, where the region does not fit, and where ends
+    /// are missing, not finite or the wrong way round.
     /// Memory: a row of 8 bytes times the order for each neuron, and three for each unstable one.
     pub fn new(
         model: &Model<'_>,
@@ -145,7 +151,13 @@ impl Program {
         if !model.layers().take(model.depth() - 1).all(|layer| knows(layer.activation, semantics)) {
             return None;
         }
-        let layers = gather(model, ends);
+        let neurons = model.neurons();
+        let (lo, hi) = (ends.0.get(..neurons)?, ends.1.get(..neurons)?);
+        let finite = |(lo, hi): (&f32, &f32)| lo <= hi && lo.is_finite() && hi.is_finite();
+        if !lo.iter().zip(hi).all(finite) || around.region().check(model.inputs()).is_err() {
+            return None;
+        }
+        let layers = gather(model, (lo, hi));
         let inner = &layers[..layers.len() - 1];
         let unstable = |layer: &Live| (0..layer.index.len()).filter(|i| bends(layer, *i)).count();
         let inputs = around.center.len();
@@ -253,6 +265,9 @@ impl Program {
     }
 
     /// What a row over the last layer's pre-activations is.
+    ///
+    /// # Panics
+    /// If the row is longer than the layer.
     pub fn objective(&self, row: &[f32]) -> Objective {
         let (mut sum, mut size, mut loose) = (Array1::zeros(self.order), 0.0, 0.0);
         for (i, c) in row.iter().enumerate().filter(|(_, c)| **c != 0.0) {
@@ -317,9 +332,7 @@ impl Linear {
             let bias = f64::from(bias.abs());
             sizes.push(up(sum(&self.sizes) + bias));
             let mass = up(sum(&self.most) + bias);
-            let before = sum(&self.off);
-            let before = if before > 0.0 { up(before) } else { 0.0 };
-            off.push(before + disturbance(semantics, stored, mass));
+            off.push(still(sum(&self.off)) + disturbance(semantics, stored, mass));
             most.push(mass);
         }
         Self { rows, sizes, off, most }
@@ -415,10 +428,7 @@ impl Builder {
                 let mut row = rows.row_mut(i);
                 row *= slope;
                 let z = row.to_owned();
-                (sizes[i], off[i]) = (up(slope.abs() * size), up(slope.abs() * slack));
-                if slack == 0.0 {
-                    off[i] = 0.0;
-                }
+                (sizes[i], off[i]) = (up(slope.abs() * size), still(slope.abs() * slack));
                 // That of the first layer follows from the inputs' squares.
                 if !first {
                     self.within(&z, sizes[i], ends, off[i]);
@@ -437,8 +447,8 @@ impl Builder {
         }
         let row = self.row(z, size, scale);
         let [p, q] = [lo, hi].map(|end| Factor { row, shift: -end / scale });
-        let loose = if off > 0.0 { up(off * (hi - lo + off)) / scale / scale } else { 0.0 };
-        self.forms.push(Form { loose: up(loose), ..at_most(p, q, 0.0) });
+        let loose = still(off * (hi - lo + off) / scale / scale);
+        self.forms.push(Form { loose, ..at_most(p, q, 0.0) });
     }
 
     /// An unstable neuron's activation `z = middle + reach t`, t the next quantity of v, over w, which
