@@ -8,6 +8,7 @@
 //! * [`generate`]: seeded random networks, and networks that break careless verifiers.
 //! * [`curves`]: curved activations in f64; [`curved`]: random networks of them.
 //! * [`dense`]: the papers' bounds in f64, and a search for small outputs.
+//! * [`rows`]: rows as solvers are asked about them, of the oracle's cases.
 //! * [`outside`]: data from outside the project.
 //! * [`naive`]: bounds that forget rounding, to show that those networks bite.
 //! * [`ask`]: the engine in all its settings; [`truth`]: what refutes its answers; [`trial`]: a
@@ -35,5 +36,6 @@ pub mod passes;
 pub mod plan;
 pub mod rational;
 pub mod region;
+pub mod rows;
 pub mod trial;
 pub mod truth;

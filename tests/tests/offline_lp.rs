@@ -13,42 +13,20 @@ use certus::plan::{LinearProgram, SharedStage};
 use certus::question::Question;
 use certus::report::Verdict;
 use certus::slopes::{self, Around, Rows};
-use certus_engine::bounds::{Given, Method, Options, Semantics};
+use certus_engine::bounds::{Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region::Norm;
 use certus_engine::spec::Spec;
 use certus_tests::curved::curved;
-use certus_tests::generate::{Kind, affine, case, network};
+use certus_tests::generate::{Kind, affine, network};
 use certus_tests::outside::words;
 use certus_tests::plan::{many, seed};
 use certus_tests::region::{Norm as Length, Region};
-use certus_tests::truth::Truth;
+use certus_tests::rows::{Asked, Crown, crown};
 use fastrand::Rng;
 use rayon::prelude::*;
 
 const SEED: u64 = 811;
-
-/// CROWN's bounds of rows and the ends that it found.
-struct Crown {
-    lower: Vec<f32>,
-    lo: Vec<f32>,
-    hi: Vec<f32>,
-}
-
-/// None where the numbers are too large for it.
-fn crown(
-    runner: &mut Runner<'_>,
-    around: &Around<'_>,
-    semantics: Semantics,
-    spec: &Spec<'_>,
-) -> Option<Crown> {
-    let options = Options { semantics, ..Options::new(Method::Crown) };
-    let (region, given, mut lower) = (around.region(), Given::default(), Vec::new());
-    let found =
-        runner.lower_bounds_given(&region, spec, &options, &given, None, &mut lower).ok()?;
-    let (lo, hi) = (found.lo.to_vec(), found.hi.to_vec());
-    Some(Crown { lower, lo, hi })
-}
 
 /// The net of [`by_hand`].
 fn twice(c: f32) -> Vec<u32> {
@@ -311,30 +289,15 @@ impl Solver for Liar {
 #[test]
 fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
     let seed = seed(SEED + 1);
-    let kinds = Kind::ALL;
     let seen: Vec<usize> = (0..many(700) as u64)
         .into_par_iter()
         .map(|index| {
-            let mut case = case(seed, kinds[index as usize % kinds.len()], index);
-            certus_tests::ask::storable(&mut case.net);
-            let Region::Ball { center, eps, norm } = &case.region else { return 0 };
-            let norm = match norm {
-                Length::L1 => Norm::L1,
-                Length::L2 => Norm::L2,
-                Length::Linf => Norm::Linf,
-            };
-            let around = Around { center, epsilon: *eps, norm, clip: None };
-            let words = pack(&case.net, WeightKind::F32).expect("packs");
-            let model = Model::from_words(&words).expect("packed here");
+            let Some(asked) = Asked::draw(seed, index) else { return 0 };
+            let (around, truth, name) = (asked.around(), &asked.truth, &asked.name);
+            let model = Model::from_words(&asked.words).expect("packed here");
             let layer = model.depth() - 1;
-            if model.layer(layer).is_none_or(|l| l.activation != Activation::Identity) {
-                return 0;
-            }
-            let row = std::slice::from_ref(&case.spec_row);
-            let truth = Truth::find(&case.net, &case.region, row).expect("not empty");
-            let matrix: Vec<f32> =
-                [1.0, -1.0].iter().flat_map(|s| case.spec_row.iter().map(move |c| s * c)).collect();
-            let spec = Spec::Rows { matrix: &matrix, rows: 2 };
+            let matrix = &asked.matrix;
+            let spec = Spec::Rows { matrix, rows: 2 };
             let mut runner = Runner::new(model, false);
             let mut solved = Solved::default();
             let honest = |program: &Program<'_>| -> Box<dyn Solver> { lp::clarabel(program) };
@@ -351,8 +314,7 @@ fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
                     lp::tighten(runner, &around, semantics, ends, rows, start, &mut solved)
                 })
                 .expect("in range before");
-                let mut rows =
-                    Rows { layer, matrix: &matrix, lower: &mut lower, goal: f32::INFINITY };
+                let mut rows = Rows { layer, matrix, lower: &mut lower, goal: f32::INFINITY };
                 lp::tighten(
                     &mut runner,
                     &around,
@@ -364,11 +326,11 @@ fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
                 )
                 .expect("in range before");
                 for (bound, valid) in lower.iter().zip([truth.least[0], truth.least_negated[0]]) {
-                    assert!(*bound <= valid, "{}: {bound:e} above {valid:e}", case.name);
+                    assert!(*bound <= valid, "{}: {bound:e} above {valid:e}", name);
                 }
                 for (i, (lo, hi)) in lo.iter().zip(&hi).enumerate() {
                     let (least, most) = truth.pre[i];
-                    assert!(*lo <= least && *hi >= most, "{}: neuron {i}", case.name);
+                    assert!(*lo <= least && *hi >= most, "{}: neuron {i}", name);
                 }
             }
             solved.programs as usize

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use certus::attack::Worker;
-use certus::blob::{WeightKind, pack};
 use certus::cpu::Runner;
-use certus::network::{Affine, Network};
+use certus::network::Network;
 use certus::offline::lp::{self, Solved, Trouble};
 use certus::offline::sdp::gradient;
 use certus::offline::sdp::program::Form;
@@ -15,41 +14,25 @@ use certus::plan::{Semidefinite, SharedStage};
 use certus::question::Question;
 use certus::report::Verdict;
 use certus::slopes::{Around, Rows};
-use certus_engine::bounds::{Given, Method, Options, Semantics};
+use certus_engine::bounds::{Method, Options, Semantics};
 use certus_engine::model::{Activation, Model};
 use certus_engine::region::Norm;
 use certus_engine::spec::Spec;
-use certus_tests::generate::{Kind, affine, case, network};
+use certus_tests::generate::{affine, network};
 use certus_tests::outside::words;
 use certus_tests::plan::{many, seed};
-use certus_tests::region::{Norm as Length, Region};
-use certus_tests::truth::Truth;
+use certus_tests::rows::{Asked, Crown, crown, random};
 use fastrand::Rng;
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 const SEED: u64 = 907;
 
-/// CROWN's bounds of rows and the ends that it found; none where the numbers are too large for it.
-fn crown(
-    runner: &mut Runner<'_>,
-    around: &Around<'_>,
-    semantics: Semantics,
-    spec: &Spec<'_>,
-) -> Option<(Vec<f32>, Vec<f32>, Vec<f32>)> {
-    let options = Options { semantics, ..Options::new(Method::Crown) };
-    let (region, given, mut lower) = (around.region(), Given::default(), Vec::new());
-    let found =
-        runner.lower_bounds_given(&region, spec, &options, &given, None, &mut lower).ok()?;
-    let (lo, hi) = (found.lo.to_vec(), found.hi.to_vec());
-    Some((lower, lo, hi))
-}
-
 /// A row's bound by a program alone, and what it took.
 fn bound(model: Model<'_>, around: &Around<'_>, row: &[f32], start: Start) -> (f32, Solved) {
     let (mut runner, semantics) = (Runner::new(model, false), Semantics::Real);
     let spec = Spec::Rows { matrix: row, rows: 1 };
-    let (_, lo, hi) = crown(&mut runner, around, semantics, &spec).expect("small");
+    let Crown { lo, hi, .. } = crown(&mut runner, around, semantics, &spec).expect("small");
     let (mut lower, mut solved) = ([f32::NEG_INFINITY], Solved::default());
     let layer = model.depth() - 1;
     let mut rows = Rows { layer, matrix: row, lower: &mut lower, goal: f32::INFINITY };
@@ -80,7 +63,7 @@ fn two_neurons_are_tied_as_by_hand() {
         assert!(value <= exact + 1e-6 && value > exact - 1e-5, "{epsilon}: {value}");
         let mut runner = Runner::new(model, false);
         let spec = Spec::Rows { matrix: &[-1.0], rows: 1 };
-        let (mut lower, lo, hi) =
+        let Crown { mut lower, lo, hi } =
             crown(&mut runner, &around, Semantics::Real, &spec).expect("small");
         let (layer, goal, mut solved) = (1, f32::INFINITY, Solved::default());
         let mut rows = Rows { layer, matrix: &[-1.0], lower: &mut lower, goal };
@@ -139,42 +122,28 @@ fn liar() -> Box<dyn Solver> {
 #[test]
 fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
     let seed = seed(SEED);
-    let kinds = Kind::ALL;
     let seen: Vec<[usize; 2]> = (0..many(700) as u64)
         .into_par_iter()
         .map(|index| {
-            let mut case = case(seed, kinds[index as usize % kinds.len()], index);
-            certus_tests::ask::storable(&mut case.net);
-            let Region::Ball { center, eps, norm } = &case.region else { return [0; 2] };
-            let norm = match norm {
-                Length::L1 => Norm::L1,
-                Length::L2 => Norm::L2,
-                Length::Linf => Norm::Linf,
-            };
-            let around = Around { center, epsilon: *eps, norm, clip: None };
-            let words = pack(&case.net, WeightKind::F32).expect("packs");
-            let model = Model::from_words(&words).expect("packed here");
+            let Some(asked) = Asked::draw(seed, index) else { return [0; 2] };
+            let (around, truth, name) = (asked.around(), &asked.truth, &asked.name);
+            let model = Model::from_words(&asked.words).expect("packed here");
             let layer = model.depth() - 1;
-            if model.layer(layer).is_none_or(|l| l.activation != Activation::Identity) {
-                return [0; 2];
-            }
-            let row = std::slice::from_ref(&case.spec_row);
-            let truth = Truth::find(&case.net, &case.region, row).expect("not empty");
-            let matrix: Vec<f32> =
-                [1.0, -1.0].iter().flat_map(|s| case.spec_row.iter().map(move |c| s * c)).collect();
-            let spec = Spec::Rows { matrix: &matrix, rows: 2 };
+            let matrix = &asked.matrix;
+            let spec = Spec::Rows { matrix, rows: 2 };
             let mut runner = Runner::new(model, false);
             let (mut solved, mut better) = (Solved::default(), 0);
             let starts: [Start; 2] = [sdp::interior, liar];
             for (semantics, start) in
                 [Semantics::Real, Semantics::Deployed].iter().flat_map(|s| starts.map(|f| (*s, f)))
             {
-                let Some((crown, lo, hi)) = crown(&mut runner, &around, semantics, &spec) else {
+                let Some(Crown { lower: crown, lo, hi }) =
+                    crown(&mut runner, &around, semantics, &spec)
+                else {
                     return [0; 2];
                 };
                 let mut lower = [f32::NEG_INFINITY; 2];
-                let mut rows =
-                    Rows { layer, matrix: &matrix, lower: &mut lower, goal: f32::INFINITY };
+                let mut rows = Rows { layer, matrix, lower: &mut lower, goal: f32::INFINITY };
                 let (how, ends) = ((start, false), (&lo[..], &hi[..]));
                 let watch = |_, _, _: Stand| ();
                 sdp::tighten(
@@ -189,7 +158,7 @@ fn no_bound_is_above_the_truth_by_an_honest_solver_or_a_liar() {
                 )
                 .expect("in range before");
                 for (bound, valid) in lower.iter().zip([truth.least[0], truth.least_negated[0]]) {
-                    assert!(*bound <= valid, "{}: {bound:e} above {valid:e}", case.name);
+                    assert!(*bound <= valid, "{}: {bound:e} above {valid:e}", name);
                 }
                 better += lower.iter().zip(crown).filter(|(new, old)| *new > old).count();
             }
@@ -250,88 +219,6 @@ fn a_bounded_gradient_bounds_margins() {
         }
     }
     assert!(proved > 5, "{proved}");
-}
-
-/// The entries of `v = (1, t)` that a network's quantities are functions of, re-derived: a row for each
-/// input and each neuron, and what equation 7 says of them.
-struct Layered {
-    rows: Vec<Vec<Vec<f64>>>,
-    ends: Vec<Vec<(f64, f64)>>,
-}
-
-fn wide(ends: (f32, f32)) -> (f64, f64) {
-    (ends.0.into(), ends.1.into())
-}
-
-impl Layered {
-    fn new(net: &Network, around: &Around<'_>, (lo, hi): (&[f32], &[f32]), order: usize) -> Self {
-        let mut next = 1;
-        let mut fresh = |(lo, hi): (f64, f64)| {
-            let mut row = vec![0.0; order];
-            (row[0], row[next]) = (0.5 * (lo + hi), 0.5 * (hi - lo));
-            next += 1;
-            row
-        };
-        let ends = around.center.iter().map(|x| {
-            let x = f64::from(*x);
-            (x - around.epsilon, x + around.epsilon)
-        });
-        let ends: Vec<(f64, f64)> = ends.collect();
-        let mut all =
-            Self { rows: vec![ends.iter().map(|e| fresh(*e)).collect()], ends: vec![ends] };
-        let mut from = 0;
-        for layer in &net.layers[..net.layers.len() - 1] {
-            let before = &all.rows[all.rows.len() - 1];
-            let (mut rows, mut ends) = (Vec::new(), Vec::new());
-            for i in 0..layer.rows {
-                let (lo, hi) = wide((lo[from + i], hi[from + i]));
-                ends.push((lo.max(0.0), hi.max(0.0)));
-                rows.push(if lo >= 0.0 {
-                    sum(layer, i, before)
-                } else if hi <= 0.0 {
-                    vec![0.0; order]
-                } else {
-                    fresh((0.0, hi))
-                });
-            }
-            from += layer.rows;
-            all.rows.push(rows);
-            all.ends.push(ends);
-        }
-        assert_eq!(next, order);
-        all
-    }
-}
-
-/// A neuron's pre-activation over the rows of the layer before.
-fn sum(layer: &Affine, i: usize, before: &[Vec<f64>]) -> Vec<f64> {
-    let mut sum = vec![0.0; before[0].len()];
-    sum[0] = layer.bias[i].into();
-    for (w, row) in layer.weights[i * layer.cols..][..layer.cols].iter().zip(before) {
-        sum.iter_mut().zip(row).for_each(|(sum, a)| *sum += f64::from(*w) * a);
-    }
-    sum
-}
-
-/// Whether a symmetric matrix has no eigenvalue much below 0.
-fn is_semidefinite(x: &Array2<f64>) -> bool {
-    let n = x.nrows();
-    let mut l = x + &(Array2::<f64>::eye(n) * 1e-9);
-    for j in 0..n {
-        for k in 0..j {
-            let factor = l[[j, k]];
-            for i in j..n {
-                let known = l[[i, k]];
-                l[[i, j]] -= known * factor;
-            }
-        }
-        if !(l[[j, j]] > 0.0) {
-            return false;
-        }
-        let root = l[[j, j]].sqrt();
-        (j..n).for_each(|i| l[[i, j]] /= root);
-    }
-    true
 }
 
 #[test]
@@ -476,25 +363,6 @@ fn a_multiplier_of_the_wrong_sign_counts_for_nothing() {
     assert!((bound + 1.0).abs() < 1e-6, "{bound}");
 }
 
-/// A random net with an activation, layers of these widths.
-fn random(rng: &mut Rng, sizes: &[usize], activation: Activation) -> Network {
-    let depth = sizes.len() - 1;
-    let layers = sizes.windows(2).enumerate().map(|(k, pair)| {
-        let scale = 2.5 / (pair[0] as f32).sqrt();
-        let mut draw = |n: usize| -> Vec<f32> {
-            (0..n).map(|_| scale * (rng.f32() + rng.f32() - 1.0)).collect()
-        };
-        let rows: Vec<Vec<f32>> = (0..pair[1]).map(|_| draw(pair[0])).collect();
-        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-        affine(
-            &rows,
-            &draw(pair[1]),
-            if k + 1 == depth { Activation::Identity } else { activation },
-        )
-    });
-    network(layers.collect())
-}
-
 /// The outputs at a point, in f64.
 fn outputs(net: &Network, x: &[f32]) -> Vec<f64> {
     let mut x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
@@ -568,65 +436,4 @@ fn no_point_of_a_cut_ball_is_below_a_bound() {
     }
     println!("{above} bounds; the nearest is {nearest:.1e} below a point");
     assert!(above > 100);
-}
-
-#[test]
-fn bounds_are_the_optimum_by_a_point_of_equation_7() {
-    // Weak duality, both ways round: the bound is proved, and no bound of the relaxation is above the
-    // value at a matrix that meets all that equation 7 asks, which is found out here anew.
-    let (seed, mut most, mut tied) = (seed(SEED + 1), 0.0f64, 0);
-    for index in 0..many(60) as u64 {
-        let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(index));
-        let mut sizes: Vec<usize> = (0..rng.usize(2..5)).map(|_| rng.usize(2..16)).collect();
-        sizes.push(2);
-        let depth = sizes.len() - 1;
-        let net = random(&mut rng, &sizes, Activation::Relu);
-        let center: Vec<f32> = (0..sizes[0]).map(|_| rng.f32()).collect();
-        let epsilon = [0.0625, 0.25, 1.0][rng.usize(..3)];
-        let around = Around { center: &center, epsilon, norm: Norm::Linf, clip: None };
-        let words = words(&net);
-        let model = Model::from_words(&words).expect("packed here");
-        let (mut runner, semantics) = (Runner::new(model, false), Semantics::Real);
-        let (spec, row) = (Spec::Margins { class: 0 }, [1.0, -1.0]);
-        let (crown, lo, hi) = crown(&mut runner, &around, semantics, &spec).expect("small");
-        let program = Program::new(&model, &around, semantics, (&lo, &hi)).expect("ReLUs");
-        let objective = program.objective(&row);
-        let found = Interior::default().solve(&program, &objective, &mut |_, _| false);
-        assert_eq!(
-            found.trouble, None,
-            "{index} {sizes:?} {epsilon} order {} value {}",
-            program.order, found.value
-        );
-        let bound = sdp::proof::lower(&program, &objective, &found.multipliers);
-        let x = found.products.expect("an optimum has one");
-
-        let layered = Layered::new(&net, &around, (&lo, &hi), program.order);
-        let at =
-            |a: &[f64], b: &[f64]| Array1::from(a.to_vec()).dot(&x.dot(&Array1::from(b.to_vec())));
-        let mut one = vec![0.0; program.order];
-        one[0] = 1.0;
-        let size = lo.iter().chain(&hi).fold(1.0f64, |m, z| m.max(z.abs().into()));
-        let near = 1e-6 * size * size;
-        assert!((x[[0, 0]] - 1.0).abs() < 1e-6 && is_semidefinite(&x), "{index}");
-        for (k, (rows, ends)) in layered.rows.iter().zip(&layered.ends).enumerate() {
-            for (i, (z, (lo, hi))) in rows.iter().zip(ends).enumerate() {
-                let (square, first) = (at(z, z), at(z, &one));
-                assert!(square <= (lo + hi) * first - lo * hi + near, "{index}: {k}, {i}");
-                if k > 0 && *hi > 0.0 {
-                    let w = sum(&net.layers[k - 1], i, &layered.rows[k - 1]);
-                    assert!(first >= -near && first >= at(&w, &one) - near, "{index}: {k}, {i}");
-                    assert!((square - at(&w, z)).abs() <= near, "{index}: {k}, {i}");
-                }
-            }
-        }
-        let last = &net.layers[depth - 1];
-        let before = &layered.rows[depth - 1];
-        let value = at(&sum(last, 0, before), &one) - at(&sum(last, 1, before), &one);
-        let gap = (value - bound) / size.max(value.abs());
-        most = most.max(gap);
-        assert!(gap < 1e-5 && gap > -1e-6, "{index}: {value} {bound}");
-        tied += usize::from(bound > f64::from(crown[0]) + 1e-3 * size);
-    }
-    println!("gaps up to {most:.1e}; {tied} above CROWN");
-    assert!(tied > 10);
 }

@@ -34,6 +34,7 @@ fn without_a_gpu_the_cpu_does_it_all() {
         &[&["certify", "--method", "dual"][..], &near].concat(),
         &[&["certify", "--method", "lp"][..], &near].concat(),
         &[&["certify", "--method", "sdp"][..], &near].concat(),
+        &[&["certify", "--method", "sdp", "--inside", "ibp"][..], &near].concat(),
     ] {
         let found = without_gpu(what);
         let told = String::from_utf8(found.stderr).unwrap();
